@@ -1,0 +1,5 @@
+"""`python -m evolve` is the `evolve` command."""
+
+from evolve.cli.main import main
+
+main()

@@ -1,0 +1,41 @@
+"""What an operator is: one way of growing a node. Knows no prompts and no programs."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from evolve.graph import Reference, SearchGraph
+
+Target = Literal["root", "valid", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the planner has chosen to grow, and when."""
+
+    target: Target
+    progress: float
+    exploiting: bool
+
+
+class Operator(Protocol):
+    """Says when it applies and what its author gets to read. Pure; called by the engine's thread only.
+
+    Its prompt is the template `strategist/<name>.j2`.
+    """
+
+    name: str
+
+    def weight(self, situation: Situation) -> float:
+        """Relative chance of being drawn; 0 where it does not apply."""
+        ...
+
+    def references(self, graph: SearchGraph, parent_id: str, rng: random.Random) -> tuple[Reference, ...]:
+        """Other nodes whose code the author reads; each becomes a reference edge."""
+        ...
+
+    def shown(self, graph: SearchGraph, parent_id: str) -> tuple[str, ...]:
+        """Ids of earlier attempts described to the author without code, most telling first."""
+        ...
