@@ -34,6 +34,7 @@ class ExpansionAbandoned:
     """A service failed for good; no node gets the blame."""
 
     expansion_id: str
+    parent_id: str
     reason: str
     kind: Literal["expansion_abandoned"] = "expansion_abandoned"
 

@@ -95,6 +95,8 @@ class Expansion:
     """Ids of the attempts described, without code, to the strategist."""
     recalled: tuple[str, ...] = ()
     """Ids of the experiences that memory recalled."""
+    best_id: str | None = None
+    """The best node when this was decided; kept so that a repeated rollout words the same prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class Node:
     isolated: bool = True
     """False where the program could have forged its own score."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
 
     @property
     def valid(self) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import core_schema
 
 FAMILIES = {
@@ -37,6 +37,15 @@ class PluginConfig(BaseModel):
     def build(self, context: BuildContext) -> Any:  # noqa: ARG002
         """Make the component these settings describe."""
         raise TypeError(f"{type(self).__module__}.Config has no build()")
+
+
+class PluginProblem(ValueError):
+    """The settings of one plugin are wrong; keeps their type, so that each problem can be told with its key path."""
+
+    def __init__(self, model: type[PluginConfig], error: ValidationError) -> None:
+        super().__init__(str(error))
+        self.model = model
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,11 @@ def _resolve(family: str, raw: Any) -> PluginConfig:
     kind = raw.get("kind")
     if not isinstance(kind, str):
         raise ValueError(f"`kind` is missing (known: {', '.join(kinds(family))})")
-    return config_class(family, kind).model_validate({**raw, "kind": kind})
+    model = config_class(family, kind)
+    try:
+        return model.model_validate({**raw, "kind": kind})
+    except ValidationError as error:
+        raise PluginProblem(model, error) from None
 
 
 def family_schema(family: str) -> dict[str, Any]:

@@ -27,9 +27,11 @@ class Operator(Protocol):
     """
 
     name: str
+    targets: frozenset[Target]
+    """What it can grow: the root (a new branch), a valid node, a failed one."""
 
     def weight(self, situation: Situation) -> float:
-        """Relative chance of being drawn; 0 where it does not apply."""
+        """Relative chance of being drawn for one of its targets; where all weigh 0 they are drawn alike."""
         ...
 
     def references(self, graph: SearchGraph, parent_id: str, rng: random.Random) -> tuple[Reference, ...]:

@@ -6,7 +6,7 @@ import random
 from typing import Literal
 
 from evolve.graph import Reference, SearchGraph
-from evolve.operators.base import Operator, Situation
+from evolve.operators.base import Operator, Situation, Target
 from evolve.plugins import BuildContext, PluginConfig
 
 
@@ -21,9 +21,10 @@ class Config(PluginConfig):
 
 class Draft:
     name = "draft"
+    targets: frozenset[Target] = frozenset({"root"})
 
-    def weight(self, situation: Situation) -> float:
-        return 1.0 if situation.target == "root" else 0.0
+    def weight(self, situation: Situation) -> float:  # noqa: ARG002
+        return 1.0
 
     def references(self, graph: SearchGraph, parent_id: str, rng: random.Random) -> tuple[Reference, ...]:  # noqa: ARG002
         return ()

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from evolve.graph import Reference, SearchGraph
-from evolve.operators.base import Operator, Situation
+from evolve.operators.base import Operator, Situation, Target
 from evolve.plugins import BuildContext, PluginConfig
 
 
@@ -25,12 +25,13 @@ class Config(PluginConfig):
 
 class Improve:
     name = "improve"
+    targets: frozenset[Target] = frozenset({"valid"})
 
     def __init__(self, siblings: int) -> None:
         self._siblings = siblings
 
-    def weight(self, situation: Situation) -> float:
-        return 1.0 if situation.target == "valid" else 0.0
+    def weight(self, situation: Situation) -> float:  # noqa: ARG002
+        return 1.0
 
     def references(self, graph: SearchGraph, parent_id: str, rng: random.Random) -> tuple[Reference, ...]:  # noqa: ARG002
         return ()

@@ -1,0 +1,85 @@
+"""A file that only grows, a line at a time, and survives a crash in the middle of one. Knows nothing of what it holds."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from evolve.errors import DiskFull, RunLocked
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class LineLog:
+    """One writer at a time, by flock. A torn last line, left by a crash, is cut when the log is opened for writing."""
+
+    def __init__(self, path: Path) -> None:
+        """Open for appending. Raises RunLocked when another process has it open."""
+        self._path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise RunLocked(
+                f"{path.parent}: another process is working on this run",
+                hint="wait for it, or end it with `evolve stop`; look at it with `evolve status`",
+            ) from None
+        self._end = _intact_length(self._fd)
+        os.ftruncate(self._fd, self._end)
+
+    def append(self, line: bytes, *, durable: bool) -> None:
+        """Add one line (without its newline). When durable, it is on disk when this returns.
+
+        Raises DiskFull, and then leaves no half line behind.
+        """
+        data = memoryview(line + b"\n")
+        try:
+            written = 0
+            while written < len(data):
+                written += os.pwrite(self._fd, data[written:], self._end + written)
+            if durable:
+                os.fdatasync(self._fd)
+        except OSError as error:
+            os.ftruncate(self._fd, self._end)
+            if error.errno in _FULL:
+                raise DiskFull(
+                    f"{self._path}: no space left; everything recorded before is intact",
+                    hint="free some space, then go on with `evolve resume`",
+                ) from None
+            raise
+        self._end += len(data)
+
+    def close(self) -> None:
+        """Give up the lock; a second call does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The complete lines, without their newlines; a torn last one is left out, a missing file holds none."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            yield line[:-1]
+
+
+def _intact_length(fd: int) -> int:
+    """Length up to and including the last newline."""
+    end = os.fstat(fd).st_size
+    while end > 0:
+        start = max(0, end - 65536)
+        newline = os.pread(fd, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0

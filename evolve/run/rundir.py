@@ -1,0 +1,191 @@
+"""Where a run lives on disk: its files, how a run is created and how it is found again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from evolve import __version__
+from evolve.errors import RunExists, RunNotFound
+from evolve.jobfile import Job, dump_job, load_job
+
+_DEPENDENCIES = ("networkx", "numpy", "openai", "docker", "pydantic")
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """The paths of one run."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal.jsonl"
+
+    @property
+    def calls(self) -> Path:
+        return self.path / "calls.jsonl"
+
+    @property
+    def timeline(self) -> Path:
+        return self.path / "timeline.jsonl"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.path / "artifacts.sqlite"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best"
+
+    @property
+    def stop(self) -> Path:
+        return self.path / "stop"
+
+    def load(self, overrides: tuple[str, ...] = ()) -> Job:
+        """The job as it was resolved when the run was created, with later `--set` overrides."""
+        manifest = self.read_manifest()
+        return load_job(self.config, overrides, base_dir=Path(manifest["base_dir"]))
+
+    def read_manifest(self) -> dict[str, Any]:
+        """Raises RunNotFound when the file is missing or not a manifest."""
+        try:
+            manifest = json.loads(self.manifest.read_text(encoding="utf-8"))
+            manifest["base_dir"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise RunNotFound(
+                f"{self.manifest}: missing or not readable", hint="restore it, or start a new run with `evolve run`"
+            ) from None
+        return dict(manifest)
+
+    def save_config(self, job: Job) -> None:
+        """Replace the resolved configuration, e.g. after a resume with another budget."""
+        write_atomically(self.config, dump_job(job.config))
+
+    def publish_best(self, node_id: str, files: Mapping[str, str], card: Mapping[str, Any]) -> None:
+        """Replace `best/` at once: a reader sees the old solution or the new one, never a mixture."""
+        folder = self.path / f".best-{node_id}"
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, text in files.items():
+            target = folder / PurePosixPath(name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        (folder / "score.json").write_text(json.dumps(dict(card), indent=2) + "\n", encoding="utf-8")
+        link = self.path / ".best-link"
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder.name, target_is_directory=True)
+        link.replace(self.best)
+        for old in self.path.glob(".best-n*"):
+            if old.name != folder.name:
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def create(runs: Path, name: str | None, job: Job, facts: Mapping[str, Any]) -> RunDir:
+    """Make a run directory, whole or not at all. `facts` go into the manifest beside versions and machine.
+
+    Raises RunExists when `name` was given and is taken.
+    """
+    run = RunDir(runs / (name or f"{time.strftime('%Y%m%d-%H%M%S')}-{job.config.name}"))
+    if name is None:
+        run = _free(run)
+    runs.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".new-", dir=runs))
+    draft.chmod(0o755)
+    manifest = {
+        "evolve": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {package: version(package) for package in _DEPENDENCIES},
+        "base_dir": str(job.base_dir),
+        **facts,
+    }
+    (draft / "config.yaml").write_text(dump_job(job.config), encoding="utf-8")
+    (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    try:
+        draft.rename(run.path)
+    except OSError:
+        shutil.rmtree(draft)
+        raise RunExists(
+            f"{run.path}: is there already",
+            hint=f"go on with it by `evolve resume {run.name}`, or choose another --name",
+        ) from None
+    return run
+
+
+def find(runs: Path, text: str) -> RunDir:
+    """The run with that path, or whose name alone contains `text`. Raises RunNotFound."""
+    path = Path(text)
+    if (path / "config.yaml").is_file():
+        return RunDir(path)
+    matches = [run for run in all_runs(runs) if text in run.name]
+    exact = [run for run in matches if run.name == text]
+    if len(exact) == 1 or len(matches) == 1:
+        return (exact or matches)[0]
+    if matches:
+        names = ", ".join(run.name for run in matches[-5:])
+        raise RunNotFound(
+            f"{text!r}: {len(matches)} runs have that in their name: {names}", hint="give more of the name"
+        )
+    raise RunNotFound(
+        f"{text!r}: no run of that name in {runs}/", hint="`evolve ls` lists the runs; --runs DIR looks elsewhere"
+    )
+
+
+def all_runs(runs: Path) -> list[RunDir]:
+    """By name, and so by time for runs that were not given one."""
+    if not runs.is_dir():
+        return []
+    return [
+        RunDir(path)
+        for path in sorted(runs.iterdir())
+        if not path.name.startswith(".") and (path / "config.yaml").is_file()
+    ]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """A reader, or a crash, sees the old file or the new one."""
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(draft).chmod(0o644)
+    Path(draft).replace(path)
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """SHA-256 over names and texts, independent of their order."""
+    whole = json.dumps(sorted(files.items()), ensure_ascii=True)
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _free(run: RunDir) -> RunDir:
+    """The same name with -2, -3, ... when a run of this second is there already."""
+    number = 1
+    candidate = run
+    while candidate.path.exists():
+        number += 1
+        candidate = RunDir(run.path.with_name(f"{run.name}-{number}"))
+    return candidate

@@ -1,0 +1,149 @@
+"""Put a run together: open its files, fold its journal, build what it works with, and take it down again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from evolve.config import JobConfig
+from evolve.errors import ConfigError
+from evolve.events import RunStarted
+from evolve.graph import SearchGraph
+from evolve.jobfile import Job
+from evolve.llm.stack import build_role, unpriced_models
+from evolve.plugins import BuildContext
+from evolve.prompts import Prompts
+from evolve.run.artifacts import Artifacts
+from evolve.run.budget import Budget
+from evolve.run.calls import CallLog
+from evolve.run.engine import Engine, Observer, State, publish
+from evolve.run.journal import Journal, read_journal
+from evolve.run.rollout import Services, Twins, load_candidate
+from evolve.run.rundir import RunDir, digest_of
+from evolve.run.timeline import Timeline
+from evolve.sandbox.base import SandboxProvider
+from evolve.search.planner import Planner
+from evolve.tasks.base import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a job needs from outside, built and checked before a run directory exists."""
+
+    task: Task
+    provider: SandboxProvider
+    prompts: Prompts
+
+
+def build_parts(job: Job) -> Parts:
+    """Build task, sandbox and prompts of a job, and check what can be checked without running anything.
+
+    Raises ConfigError.
+    """
+    config = job.config
+    context = BuildContext(job.base_dir, config.seed)
+    unpriced = unpriced_models(config.llm)
+    if config.budget.money_usd is not None and unpriced:
+        raise ConfigError(
+            f"budget.money_usd: no price is known for {', '.join(unpriced)}",
+            hint="add llm.prices: {MODEL: {prompt_usd: ..., completion_usd: ...}}, in USD per million tokens",
+        )
+    override = job.base_dir / config.agent.prompts if config.agent.prompts else None
+    return Parts(config.task.build(context), config.sandbox.build(context), Prompts(override))
+
+
+def manifest_facts(parts: Parts) -> dict[str, Any]:
+    """What a run's manifest says of its inputs."""
+    sheet = parts.task.sheet
+    return {
+        "task": sheet.name,
+        "task_digest": digest_of({**sheet.initial, "": sheet.description}),
+        "prompts": parts.prompts.digests(),
+        "sandbox": parts.provider.level,
+    }
+
+
+@contextmanager
+def open_engine(
+    run: RunDir, job: Job, parts: Parts, observer: Observer, interrupt: threading.Event
+) -> Iterator[Engine]:
+    """The engine of a new or an interrupted run. `interrupt` ends pauses between tries of a model call.
+
+    Raises RunLocked, JournalCorrupt, SchemaTooNew.
+    """
+    config = job.config
+    with ExitStack() as opened:
+        journal = Journal(run.journal)
+        opened.callback(journal.close)
+        state = fold_state(run, job)
+        graph = state.graph
+        if not graph.started:
+            event = RunStarted(parts.task.sheet.name, parts.task.sheet.direction, config.seed)
+            journal.commit([event])
+            state.absorb(event)
+        artifacts = opened.enter_context(Artifacts(run.artifacts))
+        calls = CallLog(run.calls, artifacts, frozenset(graph.pending))
+        opened.callback(calls.close)
+        timeline = Timeline(run.timeline)
+        opened.callback(timeline.close)
+        budget = Budget(config.budget, lambda: calls.total, lambda: timeline.active_s)
+        context = BuildContext(job.base_dir, config.seed, run.path)
+        llm = config.llm
+        roles = {
+            role: build_role(providers, llm.retry, llm.prices, context, calls, budget, interrupt)
+            for role, providers in (
+                ("strategist", llm.strategist or llm.coder),
+                ("coder", llm.coder),
+                ("reviewer", llm.reviewer),
+            )
+            if providers
+        }
+        services = Services(
+            task=parts.task,
+            agent=config.agent,
+            prompts=parts.prompts,
+            strategist=roles["strategist"],
+            coder=roles["coder"],
+            reviewer=roles.get("reviewer"),
+            provider=parts.provider,
+            artifacts=artifacts,
+            calls=calls,
+            twins=Twins(graph.by_fingerprint),
+        )
+        parts.provider.sweep()
+        opened.callback(parts.provider.close)
+        if graph.best is not None and not _published(run, graph):
+            publish(run, graph, load_candidate(graph.best, artifacts)["files"])
+        run.stop.unlink(missing_ok=True)
+        timeline.note("started", workers=config.search.workers)
+        try:
+            yield Engine(run, state, services, budget, journal, timeline, observer, config.search.workers)
+        finally:
+            timeline.note("stopped")
+
+
+def fold_state(run: RunDir, job: Job) -> State:
+    """What a run knows, from its journal alone."""
+    config: JobConfig = job.config
+    context = BuildContext(job.base_dir, config.seed, run.path)
+    operators = [operator.build(context) for operator in config.search.operators]
+    if not any("root" in operator.targets for operator in operators):
+        raise ConfigError(
+            "search.operators: none of them can open a branch at the root", hint="add `draft` to the list"
+        )
+    state = State(SearchGraph(), Planner(config.search, operators, config.seed), config.memory.build(context))
+    for event in read_journal(run.journal):
+        state.absorb(event)
+    return state
+
+
+def _published(run: RunDir, graph: SearchGraph) -> bool:
+    try:
+        card = json.loads((run.best / "score.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return graph.best is not None and card.get("id") == graph.best.id

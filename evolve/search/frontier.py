@@ -1,0 +1,87 @@
+"""Which nodes may still grow, kept up to date event by event so that no step looks at the whole graph."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+from evolve.config import SearchConfig
+from evolve.events import Event
+from evolve.graph import DEBUGGABLE, ROOT_ID, SearchGraph
+from evolve.operators.base import Target
+
+
+class Frontier:
+    """A node is open while it may get another child under the hardest limit; in-flight nodes never are.
+
+    `below` counts the open nodes of every subtree, so that a walk never enters a dead end.
+    """
+
+    def __init__(self, settings: SearchConfig, targets: frozenset[Target]) -> None:
+        self._children_limit = max(settings.improves, settings.improves_exploiting)
+        self._debug_depth = settings.debug_depth
+        self._targets = targets
+        self._open: set[str] = set()
+        self._below: dict[str, int] = {ROOT_ID: 0}
+        self._failures_in_row: dict[str, int] = {}
+        self._elite: dict[str, list[tuple[float, int, str]]] = {}
+
+    def observe(self, graph: SearchGraph, event: Event) -> None:
+        """Call after the graph has applied the event."""
+        match event.kind:
+            case "expansion_started":
+                self._update(graph, event.expansion.parent_id)
+            case "expansion_abandoned":
+                self._update(graph, event.parent_id)
+            case "node_added":
+                node = event.node
+                self._failures_in_row[node.id] = 0 if node.valid else self._failures_in_row.get(node.parent_id, 0) + 1
+                self._below[node.id] = 0
+                self._update(graph, node.id)
+            case _:
+                pass
+
+    def is_open(self, node_id: str) -> bool:
+        return node_id in self._open
+
+    def has_open_below(self, node_id: str) -> bool:
+        """Whether the node or anything below it may grow."""
+        return self._below[node_id] > 0
+
+    def elite(self, size: int, per_branch: int) -> list[str]:
+        """The best open valid nodes, best first, at most `per_branch` of one branch."""
+        heads: list[tuple[float, int, str]] = []
+        for branch in self._elite.values():
+            heads += branch[:per_branch]
+        return [node_id for _, _, node_id in sorted(heads)[:size]]
+
+    def _may_grow(self, graph: SearchGraph, node_id: str) -> bool:
+        node = graph.nodes[node_id]
+        if node.valid:
+            return "valid" in self._targets and graph.width(node_id) < self._children_limit
+        return (
+            "failed" in self._targets
+            and node.status in DEBUGGABLE
+            and graph.width(node_id) == 0
+            and self._failures_in_row[node_id] <= self._debug_depth
+        )
+
+    def _update(self, graph: SearchGraph, node_id: str) -> None:
+        if node_id == ROOT_ID:
+            return
+        opens = self._may_grow(graph, node_id)
+        if opens == (node_id in self._open):
+            return
+        node = graph.nodes[node_id]
+        if opens:
+            self._open.add(node_id)
+        else:
+            self._open.remove(node_id)
+        for ancestor in graph.lineage(node_id):
+            self._below[ancestor] += 1 if opens else -1
+        if node.score is not None and node.valid:
+            ranked = self._elite.setdefault(node.branch_id, [])
+            key = (-graph.utility(node.score), node.step, node_id)
+            if opens:
+                insort(ranked, key)
+            else:
+                del ranked[bisect_left(ranked, key)]

@@ -1,0 +1,85 @@
+"""Choose where to grow. Knows nothing of prompts, programs or files; chance comes in as an argument.
+
+Explore: a UCT walk from the root (Kocsis & Szepesvari 2006) with virtual loss (Chaslot et al. 2008) and progressive
+widening (Coulom 2007). Exploit: one of the best nodes, drawn with weight 1/rank (arXiv 2606.06473).
+"""
+
+from __future__ import annotations
+
+import math
+import random
+
+from evolve.config import SearchConfig
+from evolve.graph import ROOT_ID, Choice, SearchGraph, Selection, Stats
+from evolve.search.frontier import Frontier
+from evolve.search.schedule import elite_size, exploration_constant, explore_chance, widening_limit
+
+KEPT_CHOICES = 8
+"""How many choices of a walk are kept for the record; a longer walk keeps its end."""
+
+
+def exploration_term(child: Stats, parent: Stats, constant: float) -> float:
+    """c * sqrt(ln(N_parent + 1) / N); a started rollout counts as a visit worth nothing."""
+    return constant * math.sqrt(math.log(parent.total + 1) / max(child.total, 1))
+
+
+def mean_value(child: Stats) -> float:
+    """Mean reward, the visits in flight counted as worth nothing."""
+    return child.value_sum / max(child.total, 1)
+
+
+def select(
+    graph: SearchGraph, frontier: Frontier, settings: SearchConfig, progress: float, rng: random.Random
+) -> tuple[str, Selection]:
+    """The node to grow and why. Always an answer: where nothing can grow, a new draft is opened at the root."""
+    constant = exploration_constant(settings, progress)
+    chance = explore_chance(settings, progress)
+    if rng.random() >= chance:
+        elite = _exploitable(graph, frontier, settings, progress)
+        if elite:
+            weights = [1 / rank for rank in range(1, len(elite) + 1)]
+            chosen = rng.choices(elite, weights)[0]
+            stats = graph.stats(chosen)
+            choice = Choice(chosen, stats.visits, stats.mean, 0.0, len(elite) - 1)
+            return chosen, Selection("exploit", progress, constant, chance, (choice,))
+    chosen, walked = _walk(graph, frontier, settings, constant)
+    forced = chosen == ROOT_ID and not _may_widen(graph, frontier, settings, ROOT_ID)
+    return chosen, Selection("forced" if forced else "explore", progress, constant, chance, walked)
+
+
+def _exploitable(graph: SearchGraph, frontier: Frontier, settings: SearchConfig, progress: float) -> list[str]:
+    elite = frontier.elite(*elite_size(settings, progress))
+    narrow = [
+        node_id for node_id in elite if graph.width(node_id) < widening_limit(settings, graph.stats(node_id).total)
+    ]
+    return narrow or elite
+
+
+def _walk(
+    graph: SearchGraph, frontier: Frontier, settings: SearchConfig, constant: float
+) -> tuple[str, tuple[Choice, ...]]:
+    at = ROOT_ID
+    path: list[Choice] = []
+    while not _may_widen(graph, frontier, settings, at):
+        parent = graph.stats(at)
+        ways = [child for child in graph.children(at) if frontier.has_open_below(child)]
+        if not ways:
+            break
+        terms = {
+            child: (mean_value(graph.stats(child)), exploration_term(graph.stats(child), parent, constant))
+            for child in ways
+        }
+        at = max(ways, key=lambda child: sum(terms[child]))
+        path.append(Choice(at, graph.stats(at).visits, *terms[at], len(ways) - 1))
+    return at, tuple(path[-KEPT_CHOICES:])
+
+
+def _may_widen(graph: SearchGraph, frontier: Frontier, settings: SearchConfig, node_id: str) -> bool:
+    limit = widening_limit(settings, graph.stats(node_id).total)
+    if node_id == ROOT_ID:
+        return graph.width(ROOT_ID) < min(limit, settings.drafts)
+    if not frontier.is_open(node_id):
+        return False
+    if not graph.nodes[node_id].valid:
+        return True
+    return graph.width(node_id) < min(limit, settings.improves)
