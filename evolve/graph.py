@@ -146,6 +146,8 @@ class Stats:
     value_sum: float = 0.0
     in_flight: int = 0
     """Started rollouts in the subtree: the virtual loss."""
+    above: Stats | None = field(default=None, repr=False, compare=False)
+    """The parent's statistics; None at the root. Backing up follows these."""
 
     @property
     def total(self) -> int:
@@ -180,7 +182,6 @@ class SearchGraph:
         self._children: dict[str, list[str]] = {ROOT_ID: []}
         self._pending_children: dict[str, int] = {}
         self._utilities: list[float] = []
-        self._parent: dict[str, str] = {}
         self.edges: nx.MultiDiGraph[str] = nx.MultiDiGraph()
         self.edges.add_node(ROOT_ID)
 
@@ -223,7 +224,7 @@ class SearchGraph:
         """The node, its parent, ... and the virtual root."""
         while node_id != ROOT_ID:
             yield node_id
-            node_id = self._parent[node_id]
+            node_id = self.nodes[node_id].parent_id
         yield ROOT_ID
 
     def utility(self, score: float) -> float:
@@ -250,24 +251,27 @@ class SearchGraph:
         self.pending[expansion.id] = expansion
         parent = expansion.parent_id
         self._pending_children[parent] = self._pending_children.get(parent, 0) + 1
-        for ancestor in self.lineage(parent):
-            self._stats[ancestor].in_flight += 1
+        stats: Stats | None = self._stats[parent]
+        while stats is not None:
+            stats.in_flight += 1
+            stats = stats.above
 
     def _end(self, expansion: Expansion) -> None:
         parent = expansion.parent_id
         left = self._pending_children.pop(parent) - 1
         if left:
             self._pending_children[parent] = left
-        for ancestor in self.lineage(parent):
-            self._stats[ancestor].in_flight -= 1
+        stats: Stats | None = self._stats[parent]
+        while stats is not None:
+            stats.in_flight -= 1
+            stats = stats.above
 
     def _add(self, node: Node) -> None:
         expansion = self.pending.pop(node.id)
         self._end(expansion)
         self.expansions[node.id] = expansion
         self.nodes[node.id] = node
-        self._parent[node.id] = node.parent_id
-        self._stats[node.id] = Stats()
+        self._stats[node.id] = Stats(above=self._stats[node.parent_id])
         self._children[node.id] = []
         self._children[node.parent_id].append(node.id)
         self.edges.add_edge(node.parent_id, node.id, kind="primary", role=node.operator)
@@ -285,10 +289,11 @@ class SearchGraph:
 
     def _backpropagate(self, node_id: str, reward: float) -> None:
         self.rewards[node_id] = reward
-        for ancestor in self.lineage(node_id):
-            stats = self._stats[ancestor]
+        stats: Stats | None = self._stats[node_id]
+        while stats is not None:
             stats.visits += 1
             stats.value_sum += reward
+            stats = stats.above
 
 
 def is_score(value: Any) -> bool:

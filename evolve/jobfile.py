@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from evolve.errors import ConfigError
 from evolve.plugins import PluginProblem
 
 Location = tuple[str | int, ...]
+SET = 0
+"""Stands for the line of a key that `--set` gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,12 @@ def load_job(path: Path, overrides: Sequence[str] = (), base_dir: Path | None = 
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}", hint="a job file is YAML in UTF-8") from None
     raw, lines = _parse(path, text)
-    overridden = [_apply(raw, override) for override in overrides]
+    for override in overrides:
+        _apply(raw, override, lines)
     try:
         config = JobConfig.model_validate(raw)
     except ValidationError as error:
-        problems = [_describe(path, lines, overridden, details, owner) for details, owner in _flatten(error, JobConfig)]
+        problems = [_describe(path, lines, details, owner) for details, owner in _flatten(error, JobConfig)]
         plural = "this" if len(problems) == 1 else f"these {len(problems)}"
         raise ConfigError(
             "\n".join(problems), hint=f"correct {plural}; `evolve config schema` prints every key and its type"
@@ -103,8 +105,8 @@ def _note_lines(path: Path, node: yaml.Node, at: Location, lines: dict[Location,
             _note_lines(path, value, (*at, index), lines)
 
 
-def _apply(raw: dict[str, Any], override: str) -> Location:
-    """Set one value in place; the key path that was set."""
+def _apply(raw: dict[str, Any], override: str, lines: dict[Location, int]) -> None:
+    """Set one value in place. A plugin given by name alone becomes a mapping, so that its settings can be set."""
     key, equals, value = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {override}: not of the form KEY=VALUE", hint="for example --set budget.steps=200")
@@ -116,11 +118,11 @@ def _apply(raw: dict[str, Any], override: str) -> Location:
             f"--set {override}: the value is not valid YAML", hint="quote it, for example 'a.b=\"text\"'"
         ) from None
     holder: Any = raw
-    for part, following in itertools.pairwise(parts):
+    for depth, part in enumerate(parts[:-1], start=1):
         try:
-            if isinstance(holder, dict) and (part not in holder or isinstance(holder[part], str | None)):
-                kind = holder.get(part)
-                holder[part] = [] if isinstance(following, int) else {"kind": kind} if kind else {}
+            if isinstance(holder, dict) and isinstance(holder.get(part), str | None):
+                holder[part] = {"kind": holder[part]} if holder.get(part) else {}
+                lines[parts[:depth]] = SET
             holder = holder[part]
         except (KeyError, IndexError, TypeError):
             raise ConfigError(
@@ -130,7 +132,7 @@ def _apply(raw: dict[str, Any], override: str) -> Location:
         holder[parts[-1]] = parsed
     except (IndexError, TypeError):
         raise ConfigError(f"--set {key}: there is no such place", hint="see `evolve config show`") from None
-    return parts
+    lines[parts] = SET
 
 
 def _flatten(
@@ -155,22 +157,16 @@ def _section(model: type[BaseModel], path: Location) -> type[BaseModel]:
     return model
 
 
-def _describe(
-    path: Path,
-    lines: Mapping[Location, int],
-    overridden: Sequence[Location],
-    details: ErrorDetails,
-    section: type[BaseModel],
-) -> str:
+def _describe(path: Path, lines: Mapping[Location, int], details: ErrorDetails, section: type[BaseModel]) -> str:
     location = details["loc"]
-    written = _as_written(location, lines)
-    if any(parts == location[: len(parts)] for parts in overridden):
-        where = f"--set {_dotted(location)}"
-    elif written:
-        where = f"{path}:{lines[written]}: {_dotted(_merge(written, location))}"
-    else:
-        where = f"{path}: {_dotted(location)}" if location else str(path)
-    return f"{where}: {_problem(details, section)}"
+    written: Location = ()
+    for part in location:  # keys that a shorthand left out are passed over
+        if (*written, part) in lines:
+            written = (*written, part)
+    shown = written if written and written[-1:] == location[-1:] else (*written, *location[-1:])
+    line = lines.get(written)
+    where = "--set" if line == SET else str(path) if line is None else f"{path}:{line}:"
+    return f"{where} {'.'.join(map(str, shown))}: {_problem(details, section)}"
 
 
 def _problem(details: ErrorDetails, section: type[BaseModel]) -> str:
@@ -190,23 +186,6 @@ def _problem(details: ErrorDetails, section: type[BaseModel]) -> str:
         case _:
             message = details["msg"].removeprefix("Input ")
             return f"{message[0].lower()}{message[1:]}{found}"
-
-
-def _as_written(location: Location, lines: Mapping[Location, int]) -> Location:
-    """The deepest part of a location that the file holds; keys that a shorthand left out are passed over."""
-    written: Location = ()
-    for part in location:
-        if (*written, part) in lines:
-            written = (*written, part)
-    return written
-
-
-def _merge(written: Location, location: Location) -> Location:
-    return (
-        location
-        if location[: len(written)] == written
-        else (*written, *(() if written[-1] == location[-1] else location[-1:]))
-    )
 
 
 def _dotted(location: Location) -> str:

@@ -6,6 +6,7 @@ Every event is durable before anything acts on it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -188,7 +189,7 @@ class Engine:
             self._state.absorb(event)
 
 
-def publish(run: RunDir, graph: SearchGraph, files: dict[str, str]) -> None:
+def publish(run: RunDir, graph: SearchGraph, files: Mapping[str, str]) -> None:
     """Put the best program into `best/` with its score card."""
     best = graph.best
     if best is not None:

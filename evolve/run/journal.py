@@ -31,8 +31,8 @@ class Journal:
 
 
 def encode_commit(events: Sequence[Event]) -> bytes:
-    payload = COMMIT.dump_json(list(events))
-    return b"%s%s}" % (_PREFIX % zlib.crc32(payload), payload)
+    """One line of the journal, without its newline."""
+    return _framed(COMMIT.dump_json(list(events)))
 
 
 def read_journal(path: Path) -> Iterator[Event]:
@@ -42,7 +42,7 @@ def read_journal(path: Path) -> Iterator[Event]:
     """
     for number, line in enumerate(read_lines(path), start=1):
         payload = line[_PREFIX_LENGTH:-1]
-        if line[:_PREFIX_LENGTH] != _PREFIX % zlib.crc32(payload):
+        if line != _framed(payload):
             raise _damaged(path, number, "its checksum does not match")
         try:
             events = COMMIT.validate_json(payload)
@@ -55,6 +55,10 @@ def read_journal(path: Path) -> Iterator[Event]:
                     hint="use the evolve version that manifest.json names, or a newer one",
                 )
             yield event
+
+
+def _framed(payload: bytes) -> bytes:
+    return b"%s%s}" % (_PREFIX % zlib.crc32(payload), payload)
 
 
 def _damaged(path: Path, line: int, reason: str) -> JournalCorrupt:

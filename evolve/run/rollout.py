@@ -108,6 +108,8 @@ def _write(assignment: Assignment, services: Services) -> Candidate | NoCandidat
         return Candidate(GIVEN, services.task.sheet.initial, mode=None)
     brief = _brief(assignment, services)
     plan = strategist.plan(brief, services.strategist, services.prompts, services.agent)
+    if isinstance(plan, NoCandidate):
+        return plan
     written = coder.write(brief, plan, services.coder, services.prompts, services.agent)
     if isinstance(written, Candidate):
         twin_id = services.twins.claim(fingerprint(written.files), brief.expansion_id)

@@ -46,7 +46,8 @@ def build_parts(job: Job) -> Parts:
     """
     config = job.config
     context = BuildContext(job.base_dir, config.seed)
-    unpriced = unpriced_models(config.llm)
+    providers = (*config.llm.strategist, *config.llm.coder, *config.llm.reviewer)
+    unpriced = unpriced_models(providers, config.llm.prices)
     if config.budget.money_usd is not None and unpriced:
         raise ConfigError(
             f"budget.money_usd: no price is known for {', '.join(unpriced)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from dataclasses import dataclass
 
 from evolve.config import SearchConfig
 from evolve.events import Event
@@ -10,10 +11,18 @@ from evolve.graph import DEBUGGABLE, ROOT_ID, SearchGraph
 from evolve.operators.base import Target
 
 
+@dataclass(slots=True)
+class _Spot:
+    """How many nodes of a subtree are open."""
+
+    above: _Spot | None
+    open: int = 0
+
+
 class Frontier:
     """A node is open while it may get another child under the hardest limit; in-flight nodes never are.
 
-    `below` counts the open nodes of every subtree, so that a walk never enters a dead end.
+    The open nodes of every subtree are counted, so that a walk never enters a dead end.
     """
 
     def __init__(self, settings: SearchConfig, targets: frozenset[Target]) -> None:
@@ -21,7 +30,7 @@ class Frontier:
         self._debug_depth = settings.debug_depth
         self._targets = targets
         self._open: set[str] = set()
-        self._below: dict[str, int] = {ROOT_ID: 0}
+        self._spots = {ROOT_ID: _Spot(above=None)}
         self._failures_in_row: dict[str, int] = {}
         self._elite: dict[str, list[tuple[float, int, str]]] = {}
 
@@ -35,7 +44,7 @@ class Frontier:
             case "node_added":
                 node = event.node
                 self._failures_in_row[node.id] = 0 if node.valid else self._failures_in_row.get(node.parent_id, 0) + 1
-                self._below[node.id] = 0
+                self._spots[node.id] = _Spot(self._spots[node.parent_id])
                 self._update(graph, node.id)
             case _:
                 pass
@@ -45,7 +54,7 @@ class Frontier:
 
     def has_open_below(self, node_id: str) -> bool:
         """Whether the node or anything below it may grow."""
-        return self._below[node_id] > 0
+        return self._spots[node_id].open > 0
 
     def elite(self, size: int, per_branch: int) -> list[str]:
         """The best open valid nodes, best first, at most `per_branch` of one branch."""
@@ -76,8 +85,11 @@ class Frontier:
             self._open.add(node_id)
         else:
             self._open.remove(node_id)
-        for ancestor in graph.lineage(node_id):
-            self._below[ancestor] += 1 if opens else -1
+        change = 1 if opens else -1
+        spot: _Spot | None = self._spots[node_id]
+        while spot is not None:
+            spot.open += change
+            spot = spot.above
         if node.score is not None and node.valid:
             ranked = self._elite.setdefault(node.branch_id, [])
             key = (-graph.utility(node.score), node.step, node_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import deque
 
 from evolve.config import SearchConfig
 from evolve.graph import ROOT_ID, Choice, SearchGraph, Selection, Stats
@@ -59,19 +60,25 @@ def _walk(
     graph: SearchGraph, frontier: Frontier, settings: SearchConfig, constant: float
 ) -> tuple[str, tuple[Choice, ...]]:
     at = ROOT_ID
-    path: list[Choice] = []
+    path: deque[tuple[str, int]] = deque(maxlen=KEPT_CHOICES)
     while not _may_widen(graph, frontier, settings, at):
         parent = graph.stats(at)
         ways = [child for child in graph.children(at) if frontier.has_open_below(child)]
         if not ways:
             break
-        terms = {
-            child: (mean_value(graph.stats(child)), exploration_term(graph.stats(child), parent, constant))
-            for child in ways
-        }
-        at = max(ways, key=lambda child: sum(terms[child]))
-        path.append(Choice(at, graph.stats(at).visits, *terms[at], len(ways) - 1))
-    return at, tuple(path[-KEPT_CHOICES:])
+        at = max(ways, key=lambda child: _uct(graph.stats(child), parent, constant)) if len(ways) > 1 else ways[0]
+        path.append((at, len(ways) - 1))
+    return at, tuple(_choice(graph, node_id, rivals, constant) for node_id, rivals in path)
+
+
+def _uct(child: Stats, parent: Stats, constant: float) -> float:
+    return mean_value(child) + exploration_term(child, parent, constant)
+
+
+def _choice(graph: SearchGraph, node_id: str, rivals: int, constant: float) -> Choice:
+    stats = graph.stats(node_id)
+    parent = graph.stats(graph.nodes[node_id].parent_id)
+    return Choice(node_id, stats.visits, mean_value(stats), exploration_term(stats, parent, constant), rivals)
 
 
 def _may_widen(graph: SearchGraph, frontier: Frontier, settings: SearchConfig, node_id: str) -> bool:

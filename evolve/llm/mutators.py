@@ -1,0 +1,492 @@
+"""Ways of changing a program, each a pure function of the program and a generator. Knows nothing of who asks and why."""
+
+from __future__ import annotations
+
+import ast
+import math
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from evolve.llm.sites import (
+    Expression,
+    Function,
+    Number,
+    Program,
+    Vector,
+    called,
+)
+
+
+class Edit(NamedTuple):
+    """Replace a range of bytes."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One mutation: what it does in words, where, and the edits that do it."""
+
+    what: str
+    line: int
+    edits: tuple[Edit, ...]
+
+
+Mutator = Callable[[Program, random.Random], Move | None]
+"""Returns None where it finds nothing to work on, or nothing that would change."""
+Crossover = Callable[[Program, Program, random.Random], Move | None]
+"""Takes something of the second program into the first."""
+
+OPERATORS: dict[type[ast.AST], tuple[str, tuple[str, ...]]] = {
+    ast.Add: ("+", ("-", "*")),
+    ast.Sub: ("-", ("+", "*")),
+    ast.Mult: ("*", ("/", "+")),
+    ast.Div: ("/", ("*", "-")),
+    ast.FloorDiv: ("//", ("/", "*")),
+    ast.Mod: ("%", ("//", "*")),
+    ast.Pow: ("**", ("*",)),
+    ast.Lt: ("<", ("<=", ">")),
+    ast.LtE: ("<=", ("<", ">=")),
+    ast.Gt: (">", (">=", "<")),
+    ast.GtE: (">=", (">", "<=")),
+    ast.Eq: ("==", ("!=",)),
+    ast.NotEq: ("!=", ("==",)),
+    ast.And: ("and", ("or",)),
+    ast.Or: ("or", ("and",)),
+}
+"""How an operator is written, and what may take its place."""
+
+FAMILIES = (
+    ("min", "max"),
+    ("minimum", "maximum"),
+    ("argmin", "argmax"),
+    ("any", "all"),
+    ("floor", "ceil", "round"),
+    ("sin", "cos", "tan"),
+    ("sinh", "cosh", "tanh"),
+    ("sqrt", "log", "log1p", "exp", "abs"),
+    ("sum", "max", "min"),
+    ("mean", "median", "max", "min"),
+)
+"""Functions that can stand for each other, all called with the same arguments."""
+
+
+def scale_of(rng: random.Random) -> float:
+    """A relative step size: mostly a few per cent, at times a hundred times finer or coarser."""
+    return float(10 ** rng.triangular(-4.0, 0.3, -1.3))
+
+
+def perturbed(number: Number, rng: random.Random) -> int | float:
+    """A value near that of a literal; the same kind of number where a whole one is wanted."""
+    if isinstance(number.value, int) and (number.whole or not number.arithmetic or rng.random() < 0.5):
+        return near_int(number.value, rng)
+    return near_float(number.value, rng)
+
+
+def near_int(value: int, rng: random.Random) -> int:
+    size = abs(value)
+    steps = [1, 1, 1, rng.randint(2, 4)]
+    if size >= 4:
+        steps += [size // 2, size]
+    if size >= 30:
+        steps += [max(1, round(size * abs(rng.gauss(0, 1)) * scale_of(rng)))] * 3
+    step = rng.choice(steps)
+    down = value > 0 and (value > 1 or rng.random() < 0.3) and rng.random() < 0.5
+    return max(value - step, 0) if down else value + step
+
+
+def near_float(value: float, rng: random.Random) -> float:
+    scale = scale_of(rng)
+    if value == 0 or rng.random() < 0.3:
+        return stepped(value, rng.gauss(0, 1) * scale * 0.5)
+    return stepped(value, value * (math.exp(min(rng.gauss(0, 1) * scale, 20.0)) - 1))
+
+
+def stepped(value: float, step: float) -> float:
+    """`value + step`, written with no more digits than the step gives meaning to."""
+    if step == 0 or not math.isfinite(value + step):
+        return value
+    digits = 2 - math.floor(math.log10(abs(step)))
+    return float(round(value + step, min(digits, 15)))
+
+
+def perturb_literal(program: Program, rng: random.Random) -> Move | None:
+    if not program.numbers:
+        return None
+    number = rng.choice(program.numbers)
+    value = perturbed(number, rng)
+    if value == number.value:
+        return None
+    return Move(_replacing(number.value, value), number.node.lineno, (_set(program, number, value),))
+
+
+def _replacing(old: float, new: float) -> str:
+    if old > 0 and new > 0 and isinstance(old, float):
+        return f"multiply literal {old!r} by {new / old:.6g}"
+    return f"replace literal {old!r} by {new!r}"
+
+
+def jitter_vector(program: Program, rng: random.Random) -> Move | None:
+    """Shift several numbers of one vector at once: one row, some of them, or all."""
+    if not program.vectors:
+        return None
+    vector = rng.choice(program.vectors)
+    rows = len(vector.rows)
+    few = min(rows, rng.choice((1, 1, 1, 2, 2, 3, max(1, rows // 4), rows)))
+    chosen = [number for index in sorted(rng.sample(range(rows), few)) for number in vector.rows[index]]
+    step = scale_of(rng) * 0.5 * _spread(vector)
+    return _rewrite(program, vector, [(number, _shifted(number, step, rng)) for number in chosen], f"step {step:.2g}")
+
+
+def move_row(program: Program, rng: random.Random) -> Move | None:
+    """Put one row of a vector anywhere between the vector's smallest and largest values, or in another row's place."""
+    vectors = [vector for vector in program.vectors if len(vector.rows) >= 3 and len(set(vector.shape)) == 1]
+    if not vectors:
+        return None
+    vector = rng.choice(vectors)
+    first, second = rng.sample(range(len(vector.rows)), 2)
+    row, other = vector.rows[first], vector.rows[second]
+    if rng.random() < 0.3:
+        changes = [*_copied(row, other), *_copied(other, row)]
+        return _rewrite(program, vector, changes, f"exchange elements {first} and {second}")
+    columns = list(zip(*vector.rows, strict=True))
+    changes = [(number, _between(number, column, rng)) for number, column in zip(row, columns, strict=True)]
+    return _rewrite(program, vector, changes, f"move element {first}")
+
+
+def _copied(to: Sequence[Number], source: Sequence[Number]) -> list[tuple[Number, int | float]]:
+    return [(number, taken.value) for number, taken in zip(to, source, strict=True)]
+
+
+def _between(number: Number, column: Iterable[Number], rng: random.Random) -> int | float:
+    values = [item.value for item in column]
+    low, high = min(values), max(values)
+    if isinstance(number.value, int):
+        return rng.randint(int(low), int(high))
+    return round(rng.uniform(low, high), 4)
+
+
+def _spread(vector: Vector) -> float:
+    """The mean size of a vector's numbers; 1 for zeros."""
+    values = [abs(number.value) for row in vector.rows for number in row]
+    return sum(values) / len(values) or 1.0
+
+
+def _shifted(number: Number, step: float, rng: random.Random) -> int | float:
+    shift = rng.gauss(0, 1) * step
+    if isinstance(number.value, int):
+        return number.value + (round(shift) or rng.choice((-1, 1)))
+    return stepped(number.value, shift)
+
+
+def _rewrite(program: Program, vector: Vector, changes: Iterable[tuple[Number, int | float]], how: str) -> Move | None:
+    edits = tuple(_set(program, number, value) for number, value in changes if value != number.value)
+    if not edits:
+        return None
+    return Move(f"change {len(edits)} literals of one vector ({how})", vector.node.lineno, edits)
+
+
+def _set(program: Program, number: Number, value: float) -> Edit:
+    text = repr(value)
+    return Edit(*program.span(number.node), text if number.bare or value >= 0 else f"({text})")
+
+
+def reuse_literal(program: Program, rng: random.Random) -> Move | None:
+    """Replace a number by another number of the program."""
+    if len(program.numbers) < 2:
+        return None
+    number, other = rng.sample(program.numbers, 2)
+    if number.value == other.value or (number.whole and not isinstance(other.value, int)):
+        return None
+    what = f"replace literal {number.value!r} by {other.value!r} of line {other.node.lineno}"
+    return Move(what, number.node.lineno, (_set(program, number, other.value),))
+
+
+def swap_operator(program: Program, rng: random.Random) -> Move | None:
+    if not program.operations:
+        return None
+    node = rng.choice(program.operations)
+    match node:
+        case ast.BinOp(left=left, op=op, right=right):
+            before, after = left, right
+        case ast.AugAssign(target=target, op=op, value=value):
+            before, after = target, value
+        case ast.BoolOp(op=op, values=[first, second]):
+            before, after = first, second
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            before, after = left, right
+        case _:
+            return None
+    if type(op) not in OPERATORS:
+        return None
+    old, others = OPERATORS[type(op)]
+    start, end = program.span(before)[1], program.span(after)[0]
+    gap = program.raw[start:end].decode()
+    at = gap.find(old)
+    if at < 0 or "#" in gap:
+        return None
+    new = rng.choice(others)
+    start += len(gap[:at].encode())
+    return Move(f"replace operator {old} by {new}", node.lineno, (Edit(start, start + len(old), new),))
+
+
+def swap_function(program: Program, rng: random.Random) -> Move | None:
+    """Call a sibling of a well-known function, e.g. max for min."""
+    calls = [call for call in program.calls if any(called(call) in family for family in FAMILIES)]
+    if not calls:
+        return None
+    call = rng.choice(calls)
+    old = called(call)
+    new = rng.choice([name for family in FAMILIES if old in family for name in family if name != old])
+    end = program.span(call.func)[1]
+    return Move(f"call {new} for {old}", call.lineno, (Edit(end - len(old), end, new),))
+
+
+def negate_condition(program: Program, rng: random.Random) -> Move | None:
+    if not program.conditions:
+        return None
+    test = rng.choice(program.conditions)
+    text = program.text(test)
+    return Move(f"negate condition {_short(text)}", test.lineno, (Edit(*program.span(test), f"(not ({text}))"),))
+
+
+def change_loop(program: Program, rng: random.Random) -> Move | None:
+    """Let a loop over a range run more or less often."""
+    loops = [call for call in program.calls if called(call) == "range" and 1 <= len(call.args) <= 2]
+    if not loops:
+        return None
+    count = rng.choice(loops).args[-1]
+    text = program.text(count)
+    if isinstance(count, ast.Constant) and isinstance(count.value, int) and count.value < 2**62:
+        new = str(rng.choice((count.value + 1, max(count.value - 1, 0), count.value * 2, count.value * 5)))
+    else:
+        new = rng.choice(("({}) + 1", "({}) - 1", "({}) * 2", "({}) // 2")).format(text)
+    return Move(f"loop over {_short(new)} for {_short(text)}", count.lineno, (Edit(*program.span(count), new),))
+
+
+def reuse_expression(program: Program, rng: random.Random) -> Move | None:
+    """Replace an expression by another of the same function."""
+    if not program.expressions:
+        return None
+    target = rng.choice(program.expressions)
+    old = program.text(target.node)
+    others = [item for item in program.expressions if item.scope == target.scope and item.whole == target.whole]
+    new = program.text(rng.choice(others).node)
+    if new == old:
+        return None
+    what = f"replace {_short(old)} by {_short(new)}"
+    return Move(what, target.node.lineno, (Edit(*program.span(target.node), f"({new})"),))
+
+
+def wrap_expression(program: Program, rng: random.Random) -> Move | None:
+    """Scale or shift the value of an expression."""
+    if not program.expressions:
+        return None
+    target = rng.choice(program.expressions)
+    tail = _adjustment(target, rng)
+    old = program.text(target.node)
+    return Move(f"make {_short(old)} {tail}", target.node.lineno, (_append(program, target, tail),))
+
+
+def _adjustment(target: Expression, rng: random.Random) -> str:
+    if target.whole:
+        return rng.choice(("+ 1", "- 1"))
+    step = float(f"{rng.gauss(0, 1) * scale_of(rng):.3g}")
+    if rng.random() < 0.5:
+        return f"* {stepped(1.0, step)!r}"
+    return f"+ {step!r}" if step > 0 else f"- {-step!r}"
+
+
+def _append(program: Program, target: Expression, tail: str) -> Edit:
+    text = program.text(target.node)
+    inner = text if isinstance(target.node, ast.Name | ast.Call) else f"({text})"
+    return Edit(*program.span(target.node), f"{inner} {tail}" if target.bare else f"({inner} {tail})")
+
+
+def insert_parameter(program: Program, rng: random.Random) -> Move | None:
+    """Scale one or two expressions of a function by a new variable set at its start."""
+    targets = [item for item in program.expressions if item.scope >= 0 and not item.whole]
+    if not targets:
+        return None
+    first = rng.choice(targets)
+    siblings = [item for item in targets if item.scope == first.scope and item is not first]
+    chosen = [first, *rng.sample(siblings, min(len(siblings), rng.randint(0, 1)))]
+    body = program.functions[first.scope].body
+    start = _line_start(program, body[min(1, len(body) - 1)])
+    if start is None or program.functions[first.scope] not in program.whole_functions:
+        return None
+    name = _fresh_name(program)
+    value = stepped(1.0, rng.gauss(0, 1) * scale_of(rng))
+    at, indent = start
+    edits = (Edit(at, at, f"{indent}{name} = {value!r}{program.newline}"),)
+    what = f"insert parameter {name} = {value!r}"
+    return Move(what, first.node.lineno, edits + tuple(_append(program, item, f"* {name}") for item in chosen))
+
+
+def _fresh_name(program: Program) -> str:
+    taken = {int(digits) for digits in re.findall(rb"\bfactor_(\d{1,9})\b", program.raw)}
+    return f"factor_{max(taken, default=0) + 1}"
+
+
+def nudge_element(program: Program, rng: random.Random) -> Move | None:
+    """After a loop that fills a container, change one of its elements."""
+    loose = (body.statements[index] for body in program.bodies for index in body.loose)
+    loops = [statement for statement in loose if isinstance(statement, ast.For)]
+    if not loops:
+        return None
+    loop = rng.choice(loops)
+    stored = _stored_in_loop(loop)
+    start = _line_start(program, loop)
+    if start is None or stored is None:
+        return None
+    counts = [number.value for number in program.numbers if isinstance(number.value, int) and 0 < number.value <= 100]
+    name, columns = stored
+    element = f"{name}[{rng.randrange(max(counts, default=4))}]"
+    if columns:
+        element += f"[{rng.randrange(columns)}]"
+    step = float(f"{rng.gauss(0, 1) * scale_of(rng) * 0.5:.3g}")
+    statement = f"{element} += {step!r}"
+    end = program.span(loop)[1]
+    return Move(f"insert {statement}", loop.lineno, (Edit(end, end, f"{program.newline}{start[1]}{statement}"),))
+
+
+def _stored_in_loop(loop: ast.For) -> tuple[str, int] | None:
+    """Name of the first container a loop stores into by index, and the length of what it stores (0: a number)."""
+    for node in ast.walk(loop):
+        match node:
+            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=index)], value=value):
+                if isinstance(index, ast.Slice | ast.Tuple):
+                    continue
+                return name, len(value.elts) if isinstance(value, ast.List | ast.Tuple) else 0
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=[value]):
+                return name, len(value.elts) if isinstance(value, ast.List) else 0
+    return None
+
+
+def copy_statement(program: Program, rng: random.Random) -> Move | None:
+    """Repeat a statement right after itself, its copy's numbers changed a little."""
+    node = _pick_statement(program, rng)
+    start = None if node is None else _line_start(program, node)
+    if node is None or start is None or isinstance(node, ast.Return):
+        return None
+    first, end = program.span(node)
+    inside = [number for number in program.numbers if node.lineno <= number.node.lineno <= (node.end_lineno or 0)]
+    inside = [number for number in inside if first <= program.span(number.node)[0] < end]
+    changed = rng.sample(inside, min(len(inside), rng.randint(0, 2)))
+    edits = [_set(program, number, perturbed(number, rng)) for number in changed]
+    text = apply(program.raw, edits, first, end)
+    edit = Edit(end, end, f"{program.newline}{start[1]}{text}")
+    return Move(f"repeat {_short(text)}", node.lineno, (edit,))
+
+
+def delete_statement(program: Program, rng: random.Random) -> Move | None:
+    node = _pick_statement(program, rng)
+    if node is None or isinstance(node, ast.Return | ast.Pass):
+        return None
+    return Move(f"drop {_short(program.text(node))}", node.lineno, (Edit(*program.span(node), "pass"),))
+
+
+def swap_statements(program: Program, rng: random.Random) -> Move | None:
+    """Exchange two neighbours."""
+    pairs = [
+        (body.statements[index], body.statements[index + 1])
+        for body in program.bodies
+        for index in body.loose
+        if index + 1 in body.loose
+    ]
+    if not pairs:
+        return None
+    first, second = rng.choice(pairs)
+    if _line_start(program, first) is None or _line_start(program, second) is None:
+        return None
+    one, other = program.text(first), program.text(second)
+    edits = (Edit(*program.span(first), other), Edit(*program.span(second), one))
+    return Move(f"exchange {_short(one)} and {_short(other)}", first.lineno, edits)
+
+
+def _pick_statement(program: Program, rng: random.Random) -> ast.stmt | None:
+    if not program.bodies:
+        return None
+    body = rng.choice(program.bodies)
+    return body.statements[rng.choice(body.loose)]
+
+
+def _line_start(program: Program, node: ast.stmt) -> tuple[int, str] | None:
+    """Offset and indentation of the line a statement starts; None if it does not start one."""
+    at = program.offsets[node.lineno - 1]
+    indent = program.raw[at : program.span(node)[0]]
+    return None if indent.strip(b" \t") else (at, indent.decode())
+
+
+def cross_function(program: Program, other: Program, rng: random.Random) -> Move | None:
+    """Take a function of the same name from another program."""
+    theirs = {function.name: function for function in other.functions}
+    pairs: list[tuple[Function, str]] = []
+    for function in program.whole_functions:
+        match = theirs.get(function.name)
+        if match is not None and match.col_offset == function.col_offset and type(match) is type(function):
+            text = other.text(match)
+            if text != program.text(function):
+                pairs.append((function, text))
+    if not pairs:
+        return None
+    function, text = rng.choice(pairs)
+    return Move(f"take function {function.name}", function.lineno, (Edit(*program.span(function), text),))
+
+
+def cross_vector(program: Program, other: Program, rng: random.Random) -> Move | None:
+    """Take a vector of the same shape from another program: whole, some of its rows, or a mean with it."""
+    pairs = [(mine, theirs) for mine in program.vectors for theirs in other.vectors if mine.shape == theirs.shape]
+    if not pairs:
+        return None
+    mine, theirs = rng.choice(pairs)
+    share = rng.choice((1.0, 0.5, rng.random()))
+    blend = rng.random() < 0.3
+    changes: list[tuple[Number, int | float]] = []
+    for row, taken in zip(mine.rows, theirs.rows, strict=True):
+        if blend:
+            changes += [(a, _mixed(a, b, share)) for a, b in zip(row, taken, strict=True)]
+        elif rng.random() < share:
+            changes += _copied(row, taken)
+    return _rewrite(program, mine, changes, f"{'mean with' if blend else 'taken from'} line {theirs.node.lineno}")
+
+
+def cross_literals(program: Program, other: Program, rng: random.Random) -> Move | None:
+    """Take some of the numbers of a program that has as many."""
+    if len(program.numbers) != len(other.numbers):
+        return None
+    differ = [(a, b) for a, b in zip(program.numbers, other.numbers, strict=True) if a.value != b.value]
+    if not differ:
+        return None
+    chosen = [pair for pair in differ if rng.random() < 0.5] or differ[:1]
+    edits = tuple(_set(program, mine, theirs.value) for mine, theirs in chosen)
+    return Move(f"take {len(edits)} of {len(differ)} literals that differ", chosen[0][0].node.lineno, edits)
+
+
+def _mixed(mine: Number, theirs: Number, share: float) -> int | float:
+    value = mine.value + share * (theirs.value - mine.value)
+    return round(value) if isinstance(mine.value, int) else round(value, 6)
+
+
+def apply(raw: bytes, edits: Iterable[Edit], start: int = 0, end: int | None = None) -> str:
+    """The text from `start` to `end` with edits made; none may overlap another."""
+    parts: list[bytes] = []
+    for edit in sorted(edits):
+        parts += [raw[start : edit.start], edit.text.encode()]
+        start = edit.end
+    return b"".join([*parts, raw[start : len(raw) if end is None else end]]).decode()
+
+
+def overlap(one: Iterable[Edit], other: Sequence[Edit]) -> bool:
+    """Whether two groups of edits touch the same bytes; insertions at one place count as touching."""
+    return any(a.start <= b.end and b.start <= a.end for a in one for b in other)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return f"`{line}`" if len(line) <= 40 else f"`{line[:37]}...`"

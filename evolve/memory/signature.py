@@ -1,0 +1,73 @@
+"""Recognise the same bug in different programs.
+
+A signature is a digest of the exception's type, the functions it passed through and its message, with everything masked
+that differs between two runs of one bug: numbers, quoted text, addresses, paths and line numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from evolve.tasks.base import Evaluation
+
+_FRAME = re.compile(r'\s*File "(?P<path>[^"\n]*)", line \d+(?:, in (?P<function>.+))?')
+_GROUP = re.compile(r"^\s*[|+] ?-*")
+"""What Python draws before the lines of an exception group."""
+_RAISED = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?::\s*(?P<message>.*))?")
+_FOREIGN = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python\d|<frozen |<__array_function__")
+_MASKS = (
+    (re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`"), "<text>"),
+    (re.compile(r"(?:[A-Za-z]:)?(?:[\w.~-]*[/\\])+[\w.-]*"), "<path>"),
+    (re.compile(r"\b0x[0-9a-fA-F]+\b"), "<hex>"),
+    (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{6,}\b"), "<hex>"),
+    (re.compile(r"[-+]?(?<!\w)(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"), "<n>"),
+)
+
+_READ = 20_000
+"""Characters of program output looked at, from its end."""
+_FRAMES = 3
+
+
+def error_signature(evaluation: Evaluation) -> str | None:
+    """Twelve hexadecimal digits that are equal for the same bug; None for a program that was scored."""
+    if evaluation.status == "scored":
+        return None
+    parts = _traceback(evaluation.stderr) or _traceback(evaluation.feedback)
+    if parts is None:
+        parts = (_mask(_last_line(evaluation.stderr)) if evaluation.status == "crashed" else "",)
+        parts += (_mask(_first_line(evaluation.feedback)),)
+    # Where a run that was cut short happened to be says nothing about why it takes so long.
+    if evaluation.status in ("timed_out", "out_of_memory"):
+        parts = ()
+    return hashlib.sha256("\n".join((evaluation.status, *parts)).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _traceback(text: str) -> tuple[str, ...] | None:
+    """Exception type, masked message and the last own functions of the last Python traceback; None without one."""
+    lines = [_GROUP.sub("", line) for line in text[-_READ:].split("\n")]
+    frames = [(at, found) for at, line in enumerate(lines) if (found := _FRAME.match(line))]
+    if not frames:
+        return None
+    last, _ = frames[-1]
+    # The lines of a frame are indented; the first that is not names the exception.
+    raised = next((found for line in lines[last + 1 :] if (found := _RAISED.fullmatch(line.rstrip()))), None)
+    if raised is None:
+        return None
+    start = max((at for at, line in enumerate(lines[:last]) if line.startswith("Traceback (")), default=0)
+    own = [found["function"] or "" for at, found in frames if at > start and not _FOREIGN.search(found["path"])]
+    return (raised["type"].rsplit(".", 1)[-1], _mask(raised["message"] or ""), *map(_mask, own[-_FRAMES:]))
+
+
+def _mask(text: str) -> str:
+    for pattern, mask in _MASKS:
+        text = pattern.sub(mask, text)
+    return " ".join(text.split())[:300]
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in text[:_READ].split("\n") if line.strip()), "")
+
+
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text[-_READ:].split("\n")) if line.strip()), "")

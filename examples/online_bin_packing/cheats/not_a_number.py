@@ -1,0 +1,6 @@
+"""Cheat: NaN as a decision."""
+
+EXPECT = 'reply 1 is nan, not a finite number'
+
+def decide(message):
+    return float("nan")

@@ -1,0 +1,6 @@
+"""Cheat: False is 0 to Python, but no index."""
+
+EXPECT = "decision 0 of instance 1 is 'False'"
+
+def decide(message):
+    return False

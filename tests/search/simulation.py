@@ -1,0 +1,90 @@
+"""A search without programs: the planner over made-up outcomes, with any number of workers and service failures."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from evolve.config import SearchConfig
+from evolve.events import Event, ExpansionAbandoned, ExpansionStarted, RunStarted
+from evolve.graph import Direction, Expansion, SearchGraph, Status
+from evolve.operators.debug import Debug
+from evolve.operators.draft import Draft
+from evolve.operators.improve import Improve
+from evolve.search.planner import Outcome, Planner
+
+FAILURES: tuple[Status, ...] = ("crashed", "timed_out", "out_of_memory", "invalid", "duplicate", "no_code")
+
+
+@dataclass
+class Simulation:
+    """Drives a planner as the engine does."""
+
+    settings: SearchConfig
+    seed: int = 0
+    direction: Direction = "maximize"
+    graph: SearchGraph = field(default_factory=SearchGraph)
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.planner = Planner(self.settings, [Draft(), Improve(8), Debug()], self.seed)
+        for event in list(self.events):
+            self._absorb(event)
+        if not self.graph.started:
+            self.commit(RunStarted("simulated", self.direction, self.seed))
+
+    def commit(self, *events: Event) -> None:
+        for event in events:
+            self.events.append(event)
+            self._absorb(event)
+
+    def _absorb(self, event: Event) -> None:
+        self.graph.apply(event)
+        self.planner.observe(self.graph, event)
+
+    def start(self, progress: float) -> Expansion:
+        expansion = self.planner.ask(self.graph, progress)
+        self.commit(ExpansionStarted(expansion))
+        return expansion
+
+    def finish(self, expansion: Expansion, outcome: Outcome) -> None:
+        self.commit(*self.planner.tell(self.graph, expansion, outcome))
+
+    def abandon(self, expansion: Expansion) -> None:
+        self.commit(ExpansionAbandoned(expansion.id, expansion.parent_id, "the endpoint is down"))
+
+    def run(self, steps: int, judge: Callable[[Expansion], Outcome | None], workers: int = 1, chaos: int = 0) -> None:
+        """`judge` returning None abandons the expansion. Rollouts finish in an order drawn from `chaos`."""
+        order = random.Random(chaos)
+        started = len(self.graph.nodes)
+        while started < steps or self.graph.pending:
+            while len(self.graph.pending) < workers and started < steps:
+                self.start(started / steps)
+                started += 1
+            expansion = order.choice(list(self.graph.pending.values()))
+            outcome = judge(expansion)
+            if outcome is None:
+                self.abandon(expansion)
+            else:
+                self.finish(expansion, outcome)
+
+
+def judged(score: float | None, status: Status = "crashed") -> Outcome:
+    if score is None:
+        return Outcome(status=status, title="fails")
+    return Outcome(status="scored", title="works", score=score)
+
+
+def random_judge(seed: int, failing: float = 0.3, abandoned: float = 0.0) -> Callable[[Expansion], Outcome | None]:
+    """Deterministic in the expansion, so that a resumed simulation sees the same."""
+
+    def judge(expansion: Expansion) -> Outcome | None:
+        rng = random.Random(f"{seed}/{expansion.id}")
+        if rng.random() < abandoned:
+            return None
+        if rng.random() < failing:
+            return judged(None, rng.choice(FAILURES))
+        return judged(rng.choice([rng.gauss(0, 1), 0.5, -1e300, 1e-300]))
+
+    return judge
