@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
-import networkx as nx
-
 if TYPE_CHECKING:
+    import networkx as nx
+
     from evolve.events import Event
 
 ROOT_ID = "n0"
@@ -162,6 +162,8 @@ class SearchGraph:
     """A fold over events. `apply` is its only mutator and costs O(depth)."""
 
     def __init__(self) -> None:
+        import networkx as nx  # half of a command's start, for commands that need no graph
+
         self.direction: Direction = "maximize"
         self.seed = 0
         self.started = False

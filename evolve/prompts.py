@@ -29,7 +29,7 @@ class Prompts:
         self._folders.append(data_dir("prompts"))
         self._environment: jinja2.Environment | None = None
 
-    def render(self, name: str, **facts: object) -> str:
+    def render(self, name: str, /, **facts: object) -> str:
         """The words of a template. Raises PromptError naming the template and what is wrong with it."""
         import jinja2
 

@@ -108,8 +108,8 @@ def trim(brief: Brief, characters: int) -> tuple[Brief, int]:
     room = _Room(characters)
     task = replace(
         brief.task,
-        description=room.take(clean(brief.task.description)),
-        interface=room.take(clean(brief.task.interface)),
+        description=room.take(clean(brief.task.description).strip()),
+        interface=room.take(clean(brief.task.interface).strip()),
     )
     own = [path for path in sorted(brief.base) if path not in task.protected]
     base = {path: room.take(clean(brief.base[path])) for path in own}

@@ -17,9 +17,9 @@ from itertools import pairwise
 from evolve.agent.replies import Refusal, named_path
 from evolve.llm.base import Files
 
-_SEARCH = re.compile(r"\s*<{5,9}\s*SEARCH\b.*")
+_SEARCH = re.compile(r"\s*(?:<{5,9}|>{5,9})\s*SEARCH\b.*")
 _DIVIDER = re.compile(r"\s*={5,9}\s*")
-_REPLACE = re.compile(r"\s*>{5,9}\s*REPLACE\b.*")
+_REPLACE = re.compile(r"\s*(?:<{5,9}|>{5,9})\s*REPLACE\b.*")
 _CONFLICT = re.compile(r"\s*(?:<{7}|>{7}|={7})(?:\s.*|SEARCH.*|REPLACE.*)?")
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,}).*")
 
@@ -63,7 +63,10 @@ def conflict_markers(new: Files, old: Files) -> str | None:
 
 
 def read_edits(reply: str, paths: Collection[str], editable: Sequence[str]) -> list[Edit] | Refusal:
-    """The blocks of a reply. A block belongs to the file named above it, else to that of the block before it, else to the only editable one."""
+    """The blocks of a reply; their marker lines are told by the words SEARCH and REPLACE, whichever way the arrows point.
+
+    A block belongs to the file named above it, else to that of the block before it, else to the only editable one.
+    """
     edits: list[Edit] = []
     path = editable[0] if len(editable) == 1 else None
     above = ""
@@ -77,13 +80,18 @@ def read_edits(reply: str, paths: Collection[str], editable: Sequence[str]) -> l
         number = len(edits) + 1
         if number > _MOST_EDITS:
             return Refusal(f"more than {_MOST_EDITS} blocks")
-        path = named_path(above, paths) or path
+        named = named_path(above, paths)
+        path = named or path
         if path is None:
             return Refusal(f"block {number} does not say which file it changes ({', '.join(editable)})")
         halves = _read_halves(lines, number)
         if isinstance(halves, Refusal):
             return halves
-        edits.append(Edit(path, *map(_unfenced, halves)))
+        search, replace = map(_unfenced, halves)
+        if path not in paths and len(editable) == 1 and any(map(str.strip, search)):
+            # Models make up names; the lines they want to change say which file they mean.
+            path = editable[0]
+        edits.append(Edit(path, search, replace))
         above = ""
     return edits or Refusal("there is no SEARCH/REPLACE block in the reply")
 

@@ -73,7 +73,8 @@ def _messages(brief: Brief, prompts: Prompts, settings: AgentConfig, refused: Re
     after: tuple[Message, ...] = ()
     if refused:
         reason = prompts.render("strategist/refused.j2", reason=refused.reason)
-        after = (Message("assistant", clip(clean(refused.text), limit // 8)), Message("user", reason))
+        shown = clip(clean(refused.text), limit // 8) or "(no text)"
+        after = (Message("assistant", shown), Message("user", reason))
     name = template(brief.operator, prompts)
     rest = len(system.content) + sum(len(message.content) for message in after)
     text = fit(brief, limit - rest, lambda shown: prompts.render(name, **facts(shown)))

@@ -33,9 +33,9 @@ def problem(path: str, text: str) -> str | None:
     try:
         _quietly(lambda: compile(text, path, "exec", dont_inherit=True))
     except SyntaxError as error:
-        line = (error.text or "").strip()
-        shown = f": `{line[:200]}`" if line else ""
-        return f"syntax error in {path}, line {error.lineno}: {error.msg}{shown}"
+        lines, number = text.split("\n"), error.lineno or 0
+        shown = f": `{lines[number - 1].strip()[:200]}`" if 0 < number <= len(lines) else ""
+        return f"syntax error in {path}, line {number}: {error.msg}{shown}"
     except UNREADABLE as error:
         return f"{path} cannot be compiled: {type(error).__name__}: {str(error)[:200]}"
     return None

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import PurePosixPath
 from typing import Literal, NamedTuple, TypeVar
 
 from evolve.llm import mutators
@@ -25,8 +24,11 @@ IMPROVE: tuple[tuple[Mutator, float], ...] = (
     (mutators.perturb_literal, 30),
     (mutators.jitter_vector, 30),
     (mutators.move_row, 12),
+    (mutators.shift_count, 3),
+    (mutators.split_row, 3),
     (mutators.nudge_element, 10),
     (mutators.wrap_expression, 8),
+    (mutators.combine_expressions, 4),
     (mutators.insert_parameter, 3),
     (mutators.reuse_literal, 4),
     (mutators.reuse_expression, 4),
@@ -43,9 +45,12 @@ DRAFT: tuple[tuple[Mutator, float], ...] = (
     (mutators.perturb_literal, 40),
     (mutators.jitter_vector, 30),
     (mutators.move_row, 8),
+    (mutators.shift_count, 5),
+    (mutators.split_row, 5),
     (mutators.wrap_expression, 10),
     (mutators.nudge_element, 5),
     (mutators.reuse_expression, 5),
+    (mutators.combine_expressions, 8),
     (mutators.insert_parameter, 5),
     (mutators.copy_statement, 5),
     (mutators.change_loop, 3),
@@ -66,6 +71,8 @@ CROSSOVER: tuple[tuple[Crossover, float], ...] = (
 )
 CROSSOVER_CHANCE = 0.5
 REVERT_CHANCE = 0.7
+FIRST = "1"
+"""The attempt that a plan describes. Calls are named `expansion/role/attempt`; each attempt of a coder is a new draw."""
 DRAWS = 40
 """Tries before a program counts as one that cannot be mutated."""
 NOTHING = "nothing to mutate: no valid Python and no number in a place that may be edited"
@@ -94,21 +101,19 @@ class MutationAuthor:
         self._seed = seed
 
     def complete(self, request: Request) -> Reply:
-        expansion, asked = _identify(request.call_id)
+        expansion, _, rest = request.call_id.partition("/")
+        attempt = rest.rpartition("/")[2]
         match request.role:
             case "reviewer":
                 text = "LGTM"
             case "strategist":
-                text = _plan(mutate(f"{self._seed}/{expansion}/0", Sources.of(request.materials)))
+                text = _plan(self._mutation(expansion, FIRST, request.materials))
             case "coder":
-                text = _answer(mutate(f"{self._seed}/{expansion}/{asked}", Sources.of(request.materials)))
+                text = _answer(self._mutation(expansion, attempt, request.materials))
         return Reply(text=text, model="mutation")
 
-
-def _identify(call_id: str) -> tuple[str, int]:
-    """The expansion a call belongs to and the number of the re-ask, 0 for the first call."""
-    expansion, *rest = call_id.split("/")
-    return expansion, int(rest[-1]) if rest and rest[-1].isdecimal() else 0
+    def _mutation(self, expansion: str, attempt: str, materials: Materials) -> Mutation | None:
+        return mutate(f"{self._seed}/{expansion}/{attempt}", Sources.of(materials))
 
 
 Pairs = tuple[tuple[str, str], ...]
@@ -270,8 +275,9 @@ def _answer(mutation: Mutation | None) -> str:
     """The changed file in a fence longer than any in it."""
     if mutation is None:
         return f"mutation: {NOTHING}"
-    fence = "`" * max(3, 1 + max(map(len, re.findall(r"^ *(`{3,})", mutation.text, re.MULTILINE)), default=0))
-    suffix = PurePosixPath(mutation.path).suffix.removeprefix(".")
-    language = "python" if suffix == "py" else suffix or "text"
+    inner = re.findall(r"^\s*(`{3,})", mutation.text, re.MULTILINE)
+    fence = "`" * max(3, 1 + max(map(len, inner), default=0))
+    language = "python " if mutation.path.endswith(".py") else ""
+    path = mutation.path if re.fullmatch(r"[\w./-]+", mutation.path) else f'"{mutation.path}"'
     end = "" if mutation.text.endswith("\n") else "\n"
-    return f"{fence}{language} path={mutation.path}\n{mutation.text}{end}{fence}\n"
+    return f"{fence}{language}path={path}\n{mutation.text}{end}{fence}\n"

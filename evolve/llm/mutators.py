@@ -10,14 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from evolve.llm.sites import (
-    Expression,
-    Function,
-    Number,
-    Program,
-    Vector,
-    called,
-)
+from evolve.llm.sites import Expression, Function, Number, Program, Vector, called
 
 
 class Edit(NamedTuple):
@@ -136,52 +129,93 @@ def jitter_vector(program: Program, rng: random.Random) -> Move | None:
     if not program.vectors:
         return None
     vector = rng.choice(program.vectors)
-    rows = len(vector.rows)
+    columns = vector.measures
+    rows = len(columns[0])
     few = min(rows, rng.choice((1, 1, 1, 2, 2, 3, max(1, rows // 4), rows)))
-    chosen = [number for index in sorted(rng.sample(range(rows), few)) for number in vector.rows[index]]
-    step = scale_of(rng) * 0.5 * _spread(vector)
-    return _rewrite(program, vector, [(number, _shifted(number, step, rng)) for number in chosen], f"step {step:.2g}")
+    chosen, scale = rng.sample(range(rows), few), scale_of(rng) * 0.5
+    changes = [(column[index], _shifted(column, index, scale, rng)) for column in columns for index in chosen]
+    return _rewrite(program, vector, changes, f"steps of {scale:.2g}")
 
 
 def move_row(program: Program, rng: random.Random) -> Move | None:
     """Put one row of a vector anywhere between the vector's smallest and largest values, or in another row's place."""
-    vectors = [vector for vector in program.vectors if len(vector.rows) >= 3 and len(set(vector.shape)) == 1]
+    vectors = [vector for vector in program.vectors if len(vector.rows) >= 3]
     if not vectors:
         return None
     vector = rng.choice(vectors)
-    first, second = rng.sample(range(len(vector.rows)), 2)
-    row, other = vector.rows[first], vector.rows[second]
+    columns = vector.measures
+    first, second = rng.sample(range(len(columns[0])), 2)
     if rng.random() < 0.3:
-        changes = [*_copied(row, other), *_copied(other, row)]
+        changes = [change for column in columns for change in _exchanged(column[first], column[second])]
         return _rewrite(program, vector, changes, f"exchange elements {first} and {second}")
-    columns = list(zip(*vector.rows, strict=True))
-    changes = [(number, _between(number, column, rng)) for number, column in zip(row, columns, strict=True)]
+    changes = [(column[first], _between(column, rng)) for column in columns]
     return _rewrite(program, vector, changes, f"move element {first}")
+
+
+def shift_count(program: Program, rng: random.Random) -> Move | None:
+    """Take from one whole number of a vector what another gets: their sum stays."""
+    columns = [(vector, column) for vector in program.vectors for column in vector.counts if len(column) >= 2]
+    if not columns:
+        return None
+    vector, column = rng.choice(columns)
+    first, second = rng.sample(column, 2)
+    most = int(first.value)
+    if most < 1:
+        return None
+    amount = rng.choice((1, 1, 1, rng.randint(1, most)))
+    return _rewrite(program, vector, [(first, most - amount), (second, second.value + amount)], f"shift {amount}")
+
+
+def split_row(program: Program, rng: random.Random) -> Move | None:
+    """Make two rows of one, the second a little different, and share its whole numbers between them."""
+    tables = [vector for vector in program.vectors if vector.counts and len(vector.columns) > 1]
+    if not tables:
+        return None
+    vector = rng.choice(tables)
+    index = rng.randrange(len(vector.rows))
+    edits, inserted = [], []
+    for column in vector.counts:
+        whole = int(column[index].value)
+        if whole < 2:
+            return None
+        part = rng.randint(1, whole - 1)
+        edits.append(_set(program, column[index], whole - part))
+        inserted.append(_set(program, column[index], part))
+    scale = scale_of(rng)
+    for column in vector.measures:
+        if column not in vector.counts and rng.random() < 0.5:
+            inserted.append(_set(program, column[index], _shifted(column, index, scale, rng)))
+    start, end = program.span(vector.node.elts[index])
+    line = program.offsets[vector.node.elts[index].lineno - 1]
+    before = program.raw[line:start]
+    gap = " " if before.strip() else program.newline + before.decode()
+    edits.append(Edit(end, end, f",{gap}{apply(program.raw, inserted, start, end)}"))
+    return Move(f"split element {index} of a vector", vector.node.lineno, tuple(edits))
+
+
+def _exchanged(one: Number, other: Number) -> tuple[tuple[Number, int | float], ...]:
+    return (one, other.value), (other, one.value)
 
 
 def _copied(to: Sequence[Number], source: Sequence[Number]) -> list[tuple[Number, int | float]]:
     return [(number, taken.value) for number, taken in zip(to, source, strict=True)]
 
 
-def _between(number: Number, column: Iterable[Number], rng: random.Random) -> int | float:
+def _between(column: Sequence[Number], rng: random.Random) -> int | float:
     values = [item.value for item in column]
-    low, high = min(values), max(values)
-    if isinstance(number.value, int):
-        return rng.randint(int(low), int(high))
-    return round(rng.uniform(low, high), 4)
+    if all(isinstance(value, int) for value in values):
+        return rng.randint(int(min(values)), int(max(values)))
+    return round(rng.uniform(min(values), max(values)), 4)
 
 
-def _spread(vector: Vector) -> float:
-    """The mean size of a vector's numbers; 1 for zeros."""
-    values = [abs(number.value) for row in vector.rows for number in row]
-    return sum(values) / len(values) or 1.0
-
-
-def _shifted(number: Number, step: float, rng: random.Random) -> int | float:
-    shift = rng.gauss(0, 1) * step
-    if isinstance(number.value, int):
-        return number.value + (round(shift) or rng.choice((-1, 1)))
-    return stepped(number.value, shift)
+def _shifted(column: Sequence[Number], index: int, scale: float, rng: random.Random) -> int | float:
+    """A number of a column moved by `scale` times the mean size of the column; a column of zeros has size 1."""
+    value = column[index].value
+    size = sum(abs(number.value) for number in column) / len(column) or 1.0
+    shift = rng.gauss(0, 1) * scale * size
+    if all(isinstance(number.value, int) for number in column):
+        return value + (round(shift) or rng.choice((-1, 1)))
+    return stepped(value, shift)
 
 
 def _rewrite(program: Program, vector: Vector, changes: Iterable[tuple[Number, int | float]], how: str) -> Move | None:
@@ -308,6 +342,25 @@ def _append(program: Program, target: Expression, tail: str) -> Edit:
     return Edit(*program.span(target.node), f"{inner} {tail}" if target.bare else f"({inner} {tail})")
 
 
+def combine_expressions(program: Program, rng: random.Random) -> Move | None:
+    """Let an expression depend on another of the same function: add a share of it, multiply by it, or branch on it."""
+    targets = [item for item in program.expressions if not item.whole]
+    if not targets:
+        return None
+    target = rng.choice(targets)
+    other = program.text(rng.choice([item for item in targets if item.scope == target.scope]).node)
+    old, share = program.text(target.node), stepped(0.0, rng.gauss(0, 1) * scale_of(rng) * 3)
+    new = rng.choice(
+        (
+            f"(({old}) + {share!r} * ({other}))",
+            f"(({old}) * ({other}))",
+            f"(({old}) if ({other}) < {abs(share)!r} else ({old}) * {stepped(1.0, share)!r})",
+            f"max(({old}), {share!r} * ({other}))",
+        )
+    )
+    return Move(f"replace {_short(old)} by {_short(new)}", target.node.lineno, (Edit(*program.span(target.node), new),))
+
+
 def insert_parameter(program: Program, rng: random.Random) -> Move | None:
     """Scale one or two expressions of a function by a new variable set at its start."""
     targets = [item for item in program.expressions if item.scope >= 0 and not item.whole]
@@ -337,34 +390,39 @@ def nudge_element(program: Program, rng: random.Random) -> Move | None:
     """After a loop that fills a container, change one of its elements."""
     loose = (body.statements[index] for body in program.bodies for index in body.loose)
     loops = [statement for statement in loose if isinstance(statement, ast.For)]
-    if not loops:
+    inner = {node for loop in loops for node in ast.walk(loop) if node is not loop}
+    filling = [(loop, stored) for loop in loops if loop not in inner and (stored := _stored_in_loop(loop))]
+    if not filling:
         return None
-    loop = rng.choice(loops)
-    stored = _stored_in_loop(loop)
+    loop, (name, value) = rng.choice(filling)
     start = _line_start(program, loop)
-    if start is None or stored is None:
+    if start is None:
         return None
     counts = [number.value for number in program.numbers if isinstance(number.value, int) and 0 < number.value <= 100]
-    name, columns = stored
     element = f"{name}[{rng.randrange(max(counts, default=4))}]"
-    if columns:
-        element += f"[{rng.randrange(columns)}]"
     step = float(f"{rng.gauss(0, 1) * scale_of(rng) * 0.5:.3g}")
-    statement = f"{element} += {step!r}"
+    match value:
+        case ast.List(elts=[_, *_]):
+            statement = f"{element}[{rng.randrange(len(value.elts))}] += {step!r}"
+        case ast.Tuple(elts=[_, *_]):
+            parts = [f"{element}[{place}]" for place in range(len(value.elts))]
+            parts[rng.randrange(len(parts))] += f" + {step!r}"
+            statement = f"{element} = ({', '.join(parts)},)"
+        case _:
+            statement = f"{element} += {step!r}"
     end = program.span(loop)[1]
     return Move(f"insert {statement}", loop.lineno, (Edit(end, end, f"{program.newline}{start[1]}{statement}"),))
 
 
-def _stored_in_loop(loop: ast.For) -> tuple[str, int] | None:
-    """Name of the first container a loop stores into by index, and the length of what it stores (0: a number)."""
+def _stored_in_loop(loop: ast.For) -> tuple[str, ast.expr] | None:
+    """Name of the first container a loop fills, and what it puts there."""
     for node in ast.walk(loop):
         match node:
             case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name), slice=index)], value=value):
-                if isinstance(index, ast.Slice | ast.Tuple):
-                    continue
-                return name, len(value.elts) if isinstance(value, ast.List | ast.Tuple) else 0
+                if not isinstance(index, ast.Slice | ast.Tuple):
+                    return name, value
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=[value]):
-                return name, len(value.elts) if isinstance(value, ast.List) else 0
+                return name, value
     return None
 
 

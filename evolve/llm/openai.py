@@ -295,7 +295,7 @@ def retry_after_s(header: str | None, now_s: float) -> float | None:
         return float(header)
     try:
         date = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     # A date without a zone is read as UTC, the only zone an HTTP date may have.
     return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now_s)
@@ -451,7 +451,7 @@ def _streamed(lines: Iterator[str]) -> _Completion:
 def _parsed(text: str) -> _Completion:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _Broken(f"not JSON: {' '.join(text.split())[:100]!r}") from None
     error = data.get("error") if isinstance(data, Mapping) else None
     if error:

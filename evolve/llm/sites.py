@@ -14,8 +14,8 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-START = re.compile(rb"\W*(?:rem\s+)?EVOLVE-BLOCK-START\b", re.IGNORECASE)
-END = re.compile(rb"\W*(?:rem\s+)?EVOLVE-BLOCK-END\b", re.IGNORECASE)
+START = re.compile(rb"\W*EVOLVE-BLOCK-START\b")
+END = re.compile(rb"\W*EVOLVE-BLOCK-END\b")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -67,12 +67,30 @@ class Number(NamedTuple):
 class Vector(NamedTuple):
     """A list or tuple of numbers, or of such lists, e.g. of points."""
 
-    node: ast.expr
+    node: ast.List | ast.Tuple
     rows: tuple[tuple[Number, ...], ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(len(row) for row in self.rows)
+
+    @property
+    def columns(self) -> list[tuple[Number, ...]]:
+        """What stands at the same place of all rows; everything, where rows differ in length."""
+        if len(set(self.shape)) == 1:
+            return list(zip(*self.rows, strict=True))
+        return [tuple(number for row in self.rows for number in row)]
+
+    @property
+    def counts(self) -> list[tuple[Number, ...]]:
+        """The columns with whole numbers only."""
+        return [column for column in self.columns if all(isinstance(number.value, int) for number in column)]
+
+    @property
+    def measures(self) -> list[tuple[Number, ...]]:
+        """The other columns; all of them, where there is no other."""
+        counts = self.counts
+        return [column for column in self.columns if column not in counts] or counts
 
 
 class Expression(NamedTuple):
@@ -134,7 +152,7 @@ class Program:
 
 
 def has_markers(text: str) -> bool:
-    return "EVOLVE-BLOCK" in text.upper() and any(
+    return "EVOLVE-BLOCK" in text and any(
         START.match(line) or END.match(line) for line in text.encode("utf-8", "surrogatepass").splitlines()
     )
 
@@ -316,7 +334,8 @@ def _children(node: ast.AST, place: _Place, inside: bool) -> list[_Visit]:
 def _note_number(program: Program, node: ast.Constant | ast.UnaryOp, place: _Place) -> bool:
     number = _number(node, place)
     if number is None:
-        return isinstance(node, ast.Constant) or _note_expression(program, node, place)
+        negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+        return isinstance(node, ast.Constant) or _note_expression(program, node, place._replace(arithmetic=negative))
     program.numbers.append(number)
     if place.value and place.arithmetic:
         program.expressions.append(Expression(node, place.scope, place.bare, place.whole))
@@ -380,6 +399,8 @@ def _in_arithmetic(parent: ast.AST) -> bool:
         left = parent.left if isinstance(parent, ast.BinOp) else parent.target
         formatting = isinstance(left, ast.JoinedStr) or isinstance(getattr(left, "value", None), (str, bytes))
         return type(parent.op) in ARITHMETIC and not formatting
+    if isinstance(parent, ast.UnaryOp):
+        return isinstance(parent.op, ast.USub)
     return isinstance(parent, ast.Compare) and type(parent.ops[0]) in ORDER
 
 

@@ -104,6 +104,11 @@ class Engine:
         self._pool.close(wait=not self._now)
         if self._error is not None:
             raise self._error
+        return self.stop_reason
+
+    @property
+    def stop_reason(self) -> str:
+        """Why it stopped, or would if it had to say now."""
         return self._reason or "interrupted"
 
     def stop_gently(self) -> None:

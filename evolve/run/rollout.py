@@ -90,37 +90,38 @@ class Twins:
 
 def roll_out(assignment: Assignment, services: Services) -> Rollout:
     """Raises ServiceError when a service failed for good and BudgetSpent when a call is no longer affordable."""
-    expansion = assignment.expansion
-    written = _write(assignment, services)
+    if assignment.expansion.operator == INITIAL:
+        return _judge(Candidate(GIVEN, services.task.sheet.initial, mode=None), assignment, services)
+    written = _write(_brief(assignment, services), services)
     if isinstance(written, NoCandidate):
         return _without_code(written, services)
-    program = fingerprint(written.files)
-    twin_id = services.twins.claim(program, expansion.id)
-    if twin_id is not None:
-        return _duplicate(written, program, twin_id, services)
-    evaluation = services.task.grade(written.files, services.provider)
-    return _judged(written, program, evaluation, services)
+    return _judge(written, assignment, services)
 
 
-def _write(assignment: Assignment, services: Services) -> Candidate | NoCandidate:
+def _write(brief: Brief, services: Services) -> Candidate | NoCandidate:
     """Plan, write and review. A program that was judged before is asked for once more, with the reason."""
-    if assignment.expansion.operator == INITIAL:
-        return Candidate(GIVEN, services.task.sheet.initial, mode=None)
-    brief = _brief(assignment, services)
     plan = strategist.plan(brief, services.strategist, services.prompts, services.agent)
     if isinstance(plan, NoCandidate):
         return plan
     written = coder.write(brief, plan, services.coder, services.prompts, services.agent)
-    if isinstance(written, Candidate):
-        twin_id = services.twins.claim(fingerprint(written.files), brief.expansion_id)
-        if twin_id is not None:
-            objection = (
-                f"This is the same program as {twin_id}, which was judged already. Carry the plan out differently."
-            )
-            written = coder.rewrite(brief, plan, written, objection, services.coder, services.prompts, services.agent)
-    if isinstance(written, Candidate) and services.reviewer is not None:
+    if isinstance(written, NoCandidate):
+        return written
+    twin_id = services.twins.claim(fingerprint(written.files), brief.expansion_id)
+    if twin_id is not None:
+        objection = f"This is the same program as {twin_id}, which was judged already. Carry the plan out differently."
+        written = coder.rewrite(brief, plan, written, objection, services.coder, services.prompts, services.agent)
+    if services.reviewer is not None:
         written = reviewer.review(brief, plan, written, services.reviewer, services.prompts, services.agent)
     return written
+
+
+def _judge(candidate: Candidate, assignment: Assignment, services: Services) -> Rollout:
+    """Run and grade a program, unless it is one that was judged before."""
+    program = fingerprint(candidate.files)
+    twin_id = services.twins.claim(program, assignment.expansion.id)
+    if twin_id is not None:
+        return _duplicate(candidate, program, twin_id, services)
+    return _judged(candidate, program, services.task.grade(candidate.files, services.provider), services)
 
 
 def _brief(assignment: Assignment, services: Services) -> Brief:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evolve.config import JobConfig
@@ -15,6 +17,7 @@ from evolve.events import RunStarted
 from evolve.graph import SearchGraph
 from evolve.jobfile import Job
 from evolve.llm.stack import build_role, unpriced_models
+from evolve.operators.base import Operator
 from evolve.plugins import BuildContext
 from evolve.prompts import Prompts
 from evolve.run.artifacts import Artifacts
@@ -53,6 +56,9 @@ def build_parts(job: Job) -> Parts:
             f"budget.money_usd: no price is known for {', '.join(unpriced)}",
             hint="add llm.prices: {MODEL: {prompt_usd: ..., completion_usd: ...}}, in USD per million tokens",
         )
+    for provider in providers:  # building touches nothing; `manual` wants some run directory to name
+        provider.build(replace(context, run_dir=job.base_dir))
+    _operators(job)
     override = job.base_dir / config.agent.prompts if config.agent.prompts else None
     return Parts(config.task.build(context), config.sandbox.build(context), Prompts(override))
 
@@ -120,26 +126,46 @@ def open_engine(
         if graph.best is not None and not _published(run, graph):
             publish(run, graph, load_candidate(graph.best, artifacts)["files"])
         run.stop.unlink(missing_ok=True)
-        timeline.note("started", workers=config.search.workers)
+        timeline.note("started", workers=config.search.workers, pid=os.getpid())
+        engine = Engine(run, state, services, budget, journal, timeline, observer, config.search.workers)
         try:
-            yield Engine(run, state, services, budget, journal, timeline, observer, config.search.workers)
-        finally:
-            timeline.note("stopped")
+            yield engine
+        except BaseException as error:
+            timeline.note("stopped", reason="error", error=str(error) or type(error).__name__)
+            raise
+        timeline.note("stopped", reason=engine.stop_reason)
 
 
 def fold_state(run: RunDir, job: Job) -> State:
     """What a run knows, from its journal alone."""
     config: JobConfig = job.config
     context = BuildContext(job.base_dir, config.seed, run.path)
-    operators = [operator.build(context) for operator in config.search.operators]
+    state = State(SearchGraph(), Planner(config.search, _operators(job), config.seed), config.memory.build(context))
+    with _collector_paused():
+        for event in read_journal(run.journal):
+            state.absorb(event)
+    return state
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """A fold makes many objects that all live on: looking through them for garbage doubles its time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _operators(job: Job) -> list[Operator]:
+    context = BuildContext(job.base_dir, job.config.seed)
+    operators: list[Operator] = [operator.build(context) for operator in job.config.search.operators]
     if not any("root" in operator.targets for operator in operators):
         raise ConfigError(
             "search.operators: none of them can open a branch at the root", hint="add `draft` to the list"
         )
-    state = State(SearchGraph(), Planner(config.search, operators, config.seed), config.memory.build(context))
-    for event in read_journal(run.journal):
-        state.absorb(event)
-    return state
+    return operators
 
 
 def _published(run: RunDir, graph: SearchGraph) -> bool:

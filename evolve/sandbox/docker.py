@@ -165,7 +165,7 @@ class DockerLauncher:
 
         image = self._config.image
         try:
-            self._api().inspect_image(image)
+            self._api().inspect_image(image)  # type: ignore[no-untyped-call]
         except docker.errors.ImageNotFound:
             raise ImageMissing(f"there is no image {image}", hint=build_hint(image)) from None
         except (docker.errors.DockerException, OSError) as error:

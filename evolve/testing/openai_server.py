@@ -123,6 +123,11 @@ def _chunk(whole: Mapping[str, Any], choices: list[dict[str, Any]]) -> dict[str,
 Respond = Callable[[Seen], Answer]
 
 
+class _Http(ThreadingHTTPServer):
+    daemon_threads = False  # so that closing waits for them
+    request_queue_size = 128  # the default of 5 refuses connections when many threads call at once
+
+
 class OpenAIServer:
     """`with OpenAIServer([answer, ...]) as server:` answers at `server.base_url`, in that order; the last one stays.
 
@@ -134,8 +139,7 @@ class OpenAIServer:
         self._respond = answers if callable(answers) else _in_order(answers)
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = False  # so that closing waits for them
+        self._http = _Http(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), name="openai-server")
 
     @property

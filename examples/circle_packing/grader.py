@@ -32,6 +32,13 @@ def grade(answer):
     return {"score": float(total), "feedback": repaired}
 
 
+def finite(value):
+    """Whether it is a number to reckon with; a truth value is none, and a whole number always is."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def read(answer):
     """The circles as fractions, or what is wrong with the answer."""
     if not isinstance(answer, list) or len(answer) != CIRCLES:
@@ -42,10 +49,10 @@ def read(answer):
         if not isinstance(circle, list) or len(circle) != 3:
             return None, f"circle {number} is not a list [x, y, r]"
         for name, value in zip("xyr", circle, strict=True):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if not finite(value):
                 return None, f"{name} of circle {number} is not a finite number"
             if not 0 <= value <= 1:
-                return None, f"{name} of circle {number} is {value!r}, outside [0, 1]"
+                return None, f"{name} of circle {number} is {value!r:.40}, outside [0, 1]"
         circles.append([Fraction(value) for value in circle])
     return circles, None
 

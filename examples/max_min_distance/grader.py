@@ -30,6 +30,13 @@ def grade(answer):
     }
 
 
+def finite(value):
+    """Whether it is a number to reckon with; a truth value is none, and a whole number always is."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def read(answer):
     """The points in integer units of a common denominator, or what is wrong with the answer."""
     if not isinstance(answer, list) or len(answer) != POINTS:
@@ -39,10 +46,10 @@ def read(answer):
         if not isinstance(point, list) or len(point) != 2:
             return None, f"point {number} is not a list [x, y]"
         for value in point:
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if not finite(value):
                 return None, f"a coordinate of point {number} is not a finite number"
             if not -LARGEST <= value <= LARGEST:
-                return None, f"point {number} has the coordinate {value!r}, beyond {LARGEST}"
+                return None, f"point {number} has the coordinate {value!r:.40}, beyond {LARGEST}"
     exact = [[Fraction(value) for value in point] for point in answer]
     unit = math.lcm(*(value.denominator for point in exact for value in point))
     return [[value.numerator * (unit // value.denominator) for value in point] for point in exact], None

@@ -98,7 +98,14 @@ def test_a_search_equal_to_its_replacement_is_refused() -> None:
 def test_an_empty_search_makes_only_new_or_empty_files() -> None:
     assert "SEARCH half is empty" in reason(block("", "x = 1"))
     assert edited("path=new.py\n" + block("", "x = 1")) == {**FILES, "new.py": "x = 1"}
-    assert "no such file" in reason("path=new.py\n" + block("x", "y"))
+    assert "no such file" in reason("path=new.py\n" + block("x", "y"), {**FILES, "other.py": ""})
+
+
+def test_a_made_up_name_or_turned_arrows_do_not_spoil_a_block_that_fits() -> None:
+    wanted = PROGRAM.replace("\nlr = 0.1\n", "\nlr = 0.2\n")
+    reply = "pack.py\n" + block("lr = 0.1", "lr = 0.2")
+    assert text(reply) == wanted
+    assert text(reply.replace("<", ">")) == wanted
 
 
 @pytest.mark.parametrize(
@@ -139,7 +146,10 @@ def test_prose_with_a_number_names_no_file() -> None:
 
 @given(shift=st.sampled_from(["  ", "    ", "\t"]), add=st.booleans())
 def test_one_indentation_common_to_a_block_does_not_matter(shift: str, add: bool) -> None:
-    search, replace = "    for i in range(3):\n        x -= lr", "    for i in range(5):\n        x -= lr / 2\n\n    x += 1"
+    search, replace = (
+        "    for i in range(3):\n        x -= lr",
+        "    for i in range(5):\n        x -= lr / 2\n\n    x += 1",
+    )
     change = (lambda line: shift + line) if add else (lambda line: line.removeprefix("    "))
     moved = ["\n".join(change(line) if line else line for line in half.split("\n")) for half in (search, replace)]
     assert text(block(*moved)) == text(block(search, replace))
@@ -153,7 +163,9 @@ lines = st.lists(st.sampled_from(["a", "b", "  a", "c = 1", "", "d(x)", "\te"]),
 
 
 @given(before=lines, middle=lines, after=lines, new=lines)
-def test_an_edit_changes_its_lines_and_no_other(before: list[str], middle: list[str], after: list[str], new: list[str]) -> None:
+def test_an_edit_changes_its_lines_and_no_other(
+    before: list[str], middle: list[str], after: list[str], new: list[str]
+) -> None:
     middle = ["first", *middle, "last"]
     assume(new != middle)
     program = "\n".join([*before, *middle, *after])
@@ -168,7 +180,18 @@ def test_the_order_of_blocks_does_not_matter(order: list[int]) -> None:
 
 
 pieces = st.sampled_from(
-    ["<<<<<<< SEARCH", "=======", ">>>>>>> REPLACE", "lr = 0.1", "", "```", "```python path=main.py", "main.py", "x = 1", "  return x"]
+    [
+        "<<<<<<< SEARCH",
+        "=======",
+        ">>>>>>> REPLACE",
+        "lr = 0.1",
+        "",
+        "```",
+        "```python path=main.py",
+        "main.py",
+        "x = 1",
+        "  return x",
+    ]
 )
 
 
@@ -182,7 +205,10 @@ def test_no_reply_leaves_a_marker_or_raises(reply: str) -> None:
 
 def test_leftover_markers_are_found_unless_they_were_there() -> None:
     rst = "Title\n=======\n"
-    assert conflict_markers({"a.py": "x\n>>>>>>> REPLACE\n"}, {}) == "a.py has a marker line of an edit block in it: `>>>>>>> REPLACE`"
+    assert (
+        conflict_markers({"a.py": "x\n>>>>>>> REPLACE\n"}, {})
+        == "a.py has a marker line of an edit block in it: `>>>>>>> REPLACE`"
+    )
     assert conflict_markers({"a.rst": rst + "text"}, {"a.rst": rst}) is None
     assert conflict_markers({"a.rst": rst + "Title\n======="}, {"a.rst": rst}) is not None
     assert conflict_markers({"a.py": "x = a >> b\ny == z"}, {}) is None

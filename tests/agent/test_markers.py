@@ -68,7 +68,24 @@ def test_protected_files_stay_and_missing_ones_come_back() -> None:
     assert kept({"judge.py": "secret"}).files["judge.py"] == "secret\n"
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "../x.py", "a/../b.py", "a//b.py", ".hidden", "a b.py", "", "x" * 300, "a\\b.py", "C:x", "a/", "main.py\n", "ü.py"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "../x.py",
+        "a/../b.py",
+        "a//b.py",
+        ".hidden",
+        "a b.py",
+        "",
+        "x" * 300,
+        "a\\b.py",
+        "C:x",
+        "a/",
+        "main.py\n",
+        "ü.py",
+    ],
+)
 def test_files_with_odd_names_are_refused(path: str) -> None:
     assert "cannot be named" in reason({path: "x"})
 
@@ -93,12 +110,19 @@ def test_markers_in_code_are_no_markers() -> None:
     markers.check({"a.py": 'print("EVOLVE-BLOCK-START")', "b.py": MARKED})
 
 
-lines = st.lists(st.sampled_from(["a", "", START, END, "import json", "json.dump(x)", "cheat"]) | st.text(max_size=5), max_size=12)
+lines = st.lists(
+    st.sampled_from(["a", "", START, END, "import json", "json.dump(x)", "cheat"]) | st.text(max_size=5), max_size=12
+)
 
 
 @given(text=lines.map("\n".join), splice=st.booleans())
 def test_outside_text_never_changes(text: str, splice: bool) -> None:
     found = enforce(INITIAL, {"main.py": text}, PROTECTED, splice=splice)
     if isinstance(found, Enforced):
-        outside = [part.partition("EVOLVE-BLOCK-END")[2] for part in ("EVOLVE-BLOCK-END" + found.files["main.py"]).split("EVOLVE-BLOCK-START")]
-        assert outside == [part.partition("EVOLVE-BLOCK-END")[2] for part in ("EVOLVE-BLOCK-END" + MARKED).split("EVOLVE-BLOCK-START")]
+        outside = [
+            part.partition("EVOLVE-BLOCK-END")[2]
+            for part in ("EVOLVE-BLOCK-END" + found.files["main.py"]).split("EVOLVE-BLOCK-START")
+        ]
+        assert outside == [
+            part.partition("EVOLVE-BLOCK-END")[2] for part in ("EVOLVE-BLOCK-END" + MARKED).split("EVOLVE-BLOCK-START")
+        ]

@@ -30,8 +30,8 @@ TEXT = json.dumps(PLAN, indent=1)
         TEXT,
         f"```json\n{TEXT}\n```",
         f"Sure! Here is {{my}} plan:\n{TEXT}\nGood luck {{x}}",
-        f"<think>Maybe {{\"hypothesis\": \"no\"}}?</think>\n{TEXT}",
-        f"Maybe {{\"hypothesis\": \"no\"}}?</think>\n{TEXT}",
+        f'<think>Maybe {{"hypothesis": "no"}}?</think>\n{TEXT}',
+        f'Maybe {{"hypothesis": "no"}}?</think>\n{TEXT}',
         json.dumps({"plan": PLAN}),
         json.dumps([PLAN, {"hypothesis": "another"}]),
         TEXT.replace('"', "'"),
@@ -67,7 +67,10 @@ def test_unescaped_quotes_and_newlines_inside_strings_are_kept() -> None:
     ("raw", "read"),
     [
         ("do it", (Change("", "do it"),)),
-        (["a", {"where": "f", "what": "b"}, {"g": "c"}, 3, None, {}], (Change("", "a"), Change("f", "b"), Change("", "c"), Change("", "3"))),
+        (
+            ["a", {"where": "f", "what": "b"}, {"g": "c"}, 3, None, {}],
+            (Change("", "a"), Change("f", "b"), Change("", "c"), Change("", "3")),
+        ),
         ({"where": ["f", "g"], "what": {"x": "y"}}, (Change("f; g", "y"),)),
         (None, ()),
         (True, ()),
@@ -80,7 +83,17 @@ def test_changes_of_any_shape_become_changes(raw: object, read: tuple[Change, ..
 
 
 @pytest.mark.parametrize(
-    ("raw", "read"), [("0.5", 0.5), ('"-1e-3"', -0.001), ('"5%"', None), ("null", None), ("true", None), ("NaN", None), ("1e999", None), ("[1]", None)]
+    ("raw", "read"),
+    [
+        ("0.5", 0.5),
+        ('"-1e-3"', -0.001),
+        ('"5%"', None),
+        ("null", None),
+        ("true", None),
+        ("NaN", None),
+        ("1e999", None),
+        ("[1]", None),
+    ],
 )
 def test_only_a_finite_number_is_a_predicted_gain(raw: str, read: float | None) -> None:
     plan = read_plan('{"hypothesis": "go", "predicted_gain": ' + raw + "}")
@@ -90,7 +103,13 @@ def test_only_a_finite_number_is_a_predicted_gain(raw: str, read: float | None) 
 
 @pytest.mark.parametrize(
     ("reply", "why"),
-    [("I would shift rows.", "no JSON object"), ("{}", "no JSON object"), ('{"idea": "x"}', "no `hypothesis`"), ('{"hypothesis": 3}', "no `hypothesis`"), ("", "no JSON")],
+    [
+        ("I would shift rows.", "no JSON object"),
+        ("{}", "no JSON object"),
+        ('{"idea": "x"}', "no `hypothesis`"),
+        ('{"hypothesis": 3}', "no `hypothesis`"),
+        ("", "no JSON"),
+    ],
 )
 def test_what_is_no_plan_is_refused_with_the_reason(reply: str, why: str) -> None:
     plan = read_plan(reply)
@@ -99,11 +118,16 @@ def test_what_is_no_plan_is_refused_with_the_reason(reply: str, why: str) -> Non
 
 
 def test_prose_makes_a_plan_of_its_first_sentence() -> None:
-    plan = prose_plan("## Plan\n\n1. **Shift** odd rows by half a cell. This is denser.\n```python\nx = 1\n```\nThen grow them.")
+    plan = prose_plan(
+        "## Plan\n\n1. **Shift** odd rows by half a cell. This is denser.\n```python\nx = 1\n```\nThen grow them."
+    )
     assert plan == Plan("Plan Shift odd rows by half a cell.", "This is denser. Then grow them.")
 
 
-@pytest.mark.parametrize("reply", ["", "```python\nfor all of them do it\n```", '{"a": "some words in here"}', "<think>a b c d", "12 34 !!", "OK."])
+@pytest.mark.parametrize(
+    "reply",
+    ["", "```python\nfor all of them do it\n```", '{"a": "some words in here"}', "<think>a b c d", "12 34 !!", "OK."],
+)
 def test_without_prose_there_is_no_prose_plan(reply: str) -> None:
     assert prose_plan(reply) is None
 
@@ -152,7 +176,10 @@ def test_a_hint_names_a_file(hint: str, path: str | None) -> None:
 
 
 json_like = st.lists(
-    st.sampled_from(list("{}[]\"':,\\ \n/*") + ['"""', "hypothesis", "why", "1e9", "true", "\\u12", "<think>", "</think>", "```"]), max_size=40
+    st.sampled_from(
+        [*"{}[]\"':,\\ \n/*", '"""', "hypothesis", "why", "1e9", "true", "\\u12", "<think>", "</think>", "```"]
+    ),
+    max_size=40,
 ).map("".join)
 
 
@@ -177,7 +204,17 @@ def test_well_formed_json_is_read_as_json(value: dict[str, object], before: str,
     assert next(objects(before + json.dumps(value) + after)) == value
 
 
-@pytest.mark.parametrize("reply", ["{" * 100_000, '{"a":' * 5000, '{"a":' + "[" * 5000, '{"a": ' + "9" * 5000 + "}", "{" + '"' * 20_000, '{"a": "' + '" ' * 20_000])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "{" * 100_000,
+        '{"a":' * 5000,
+        '{"a":' + "[" * 5000,
+        '{"a": ' + "9" * 5000 + "}",
+        "{" + '"' * 20_000,
+        '{"a": "' + '" ' * 20_000,
+    ],
+)
 def test_deep_and_long_nonsense_is_survived(reply: str) -> None:
     assert isinstance(read_plan(reply), Refusal)
 

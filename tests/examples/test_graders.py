@@ -67,7 +67,7 @@ def test_a_tiny_overlap_is_repaired_at_a_loss(excess: float) -> None:
 
 def test_a_violation_is_named_with_its_size() -> None:
     assert CIRCLES.grade(grid(0.1 + 1e-6))["error"].endswith("by 2e-06; nothing above 1e-09 is repaired")
-    assert CIRCLES.grade(grid(0.09, 0.06))["error"].startswith("circles 0 and 25 overlap by 0.00857")
+    assert CIRCLES.grade(grid(0.09, 0.06))["error"].startswith("circles 6 and 25 overlap by 0.00858")
     wall = [[0.5, 0.5, 0.1], [0.05, 0.05, 0.06], *([[0.9, 0.9, 0.0]] * 24)]
     assert CIRCLES.grade(wall)["error"].startswith("circle 1 sticks out by 0.01")
 

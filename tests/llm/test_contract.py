@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,14 @@ from evolve.llm.base import LLM
 from evolve.plugins import BuildContext, PluginConfig
 from evolve.testing.llm_contract import LLMContract
 from evolve.testing.openai_server import OpenAIServer, completion
+
+
+def test_choosing_a_provider_imports_no_sdk() -> None:
+    """Every provider's module is imported to list the kinds there are."""
+    code = "import sys, evolve.llm.stack; from evolve.plugins import kinds; print(*kinds('llm'), *sys.modules)"
+    words = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"manual", "openai", "replay", "scripted"} <= set(words)
+    assert not {"openai.types", "tenacity", "httpx", "httpx2", "asyncio"} & set(words)
 
 
 class TestOpenAI(LLMContract):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evolve.errors import BadReply, ConfigError
@@ -102,6 +102,7 @@ def test_a_miss_says_which_call_and_what_to_do(run: Path, request_: Request, say
     assert "after `replay`" in caught.value.hint
 
 
+@settings(max_examples=30, deadline=None)
 @given(cut=st.integers(0, 800))
 def test_a_torn_last_line_is_left_out(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     run = write_run(tmp_path_factory.mktemp("run"), [(ONE, REPLY_ONE), (TWO, REPLY_TWO)])

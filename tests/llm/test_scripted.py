@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evolve.errors import (
@@ -76,6 +76,7 @@ def test_a_script_that_is_used_up_says_so(script: Write) -> None:
         llm.complete(call("n9/coder/1"))
 
 
+@settings(deadline=None)
 @given(step=st.integers(2, 10_000), attempt=st.integers(1, 9), length=st.integers(1, 7))
 def test_a_cycle_never_ends(step: int, attempt: int, length: int) -> None:
     entries = [Entry(text=str(number)) for number in range(length)]

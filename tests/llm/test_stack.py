@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evolve.config import Price, RetryConfig
@@ -153,6 +153,7 @@ def test_retry_after_is_obeyed_up_to_the_longest_pause() -> None:
     assert pauses.seconds == [7.5, 60, 0]
 
 
+@settings(deadline=None)
 @given(wait_s=st.floats(0, 100), wait_max_s=st.floats(0, 100), attempts=st.integers(1, 12))
 def test_pauses_double_with_jitter_and_stay_below_the_longest(wait_s: float, wait_max_s: float, attempts: int) -> None:
     pauses = Pauses()

@@ -5,7 +5,7 @@ python candidate.py decide PROGRAM          for each JSON line on stdin write `d
 
 Starts with every evaluation, so it imports little (pathlib alone would add a fifth to the start).
 """
-# ruff: noqa: PTH
+# ruff: noqa: PTH100, PTH119, PTH120, PTH123
 
 from __future__ import annotations
 

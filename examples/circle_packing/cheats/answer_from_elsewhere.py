@@ -1,9 +1,11 @@
 """Cheat: make the answer file a link to something else on the machine."""
 
 import os
+from pathlib import Path
 
-EXPECT = 'left no answer\\.json'
+EXPECT = "left no answer\\.json"
+
 
 def solve():
-    os.symlink("/proc/self/environ", "answer.json")
+    Path("answer.json").symlink_to("/proc/self/environ")
     os._exit(0)

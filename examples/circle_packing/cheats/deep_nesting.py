@@ -1,8 +1,10 @@
 """Cheat: brackets deep enough to overflow a recursive reader."""
 
-EXPECT = 'nested more than 64 deep'
+from pathlib import Path
+
+EXPECT = "nested more than 64 deep"
+
 
 def solve():
-    with open("answer.json", "w") as file:
-        file.write("[" * 500000 + "]" * 500000)
+    Path("answer.json").write_text("[" * 400000 + "]" * 400000)
     raise SystemExit(0)

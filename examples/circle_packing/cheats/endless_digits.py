@@ -1,8 +1,10 @@
 """Cheat: a number so long that reading it costs more than grading."""
 
-EXPECT = 'a number of 1500000 digits'
+from pathlib import Path
+
+EXPECT = "a number of 400000 digits"
+
 
 def solve():
-    with open("answer.json", "w") as file:
-        file.write("[" + "9" * 1500000 + "]")
+    Path("answer.json").write_text("[" + "9" * 400000 + "]")
     raise SystemExit(0)

@@ -1,6 +1,7 @@
 """Cheat: a 27th circle."""
 
-EXPECT = 'expected a list of 26 .* found 27 entries'
+EXPECT = "expected a list of 26 .* found 27 entries"
+
 
 def honest():
     """Touching circles on a 5 x 5 grid and one more in the gap between four of them."""

@@ -1,6 +1,7 @@
 """Cheat: a negative radius lets its neighbours overlap."""
 
-EXPECT = 'r of circle 25 is -0\\.04, outside \\[0, 1\\]'
+EXPECT = "r of circle 25 is -0\\.04, outside \\[0, 1\\]"
+
 
 def honest():
     """Touching circles on a 5 x 5 grid and one more in the gap between four of them."""

@@ -1,10 +1,11 @@
 """Cheat: leave a verdict instead of an answer and end at once, with success."""
 
 import os
+from pathlib import Path
 
-EXPECT = 'left no answer\\.json'
+EXPECT = "left no answer\\.json"
+
 
 def solve():
-    with open("verdict.json", "w") as file:
-        file.write('{"returned": {"score": 999.0}}')
+    Path("verdict.json").write_text('{"returned": {"score": 999.0}}')
     os._exit(0)

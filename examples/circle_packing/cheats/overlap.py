@@ -1,6 +1,7 @@
 """Cheat: radii a millionth too large, the tolerance of many evaluators."""
 
-EXPECT = 'circles? .* by 1\\.\\d*e-06'
+EXPECT = "circles? .* by 1e-06"
+
 
 def honest():
     """Touching circles on a 5 x 5 grid and one more in the gap between four of them."""

@@ -1,6 +1,7 @@
 """Cheat: an answer that is code to whoever unpickles it."""
 
-EXPECT = 'an answer may hold numbers, texts, lists and dicts, not Bomb'
+EXPECT = "an answer may hold numbers, texts, lists and dicts, not Bomb"
+
 
 class Bomb:
     def __reduce__(self):

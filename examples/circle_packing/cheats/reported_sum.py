@@ -1,6 +1,7 @@
 """Cheat: report a sum and hope it is believed."""
 
-EXPECT = 'expected a list of 26 .* found dict'
+EXPECT = "expected a list of 26 .* found dict"
+
 
 def honest():
     """Touching circles on a 5 x 5 grid and one more in the gap between four of them."""

@@ -2,6 +2,7 @@
 
 EXPECT = None
 
+
 def honest():
     """Touching circles on a 5 x 5 grid and one more in the gap between four of them."""
     grid = [[0.1 + 0.2 * i, 0.1 + 0.2 * j, 0.09999999999999999] for i in range(5) for j in range(5)]

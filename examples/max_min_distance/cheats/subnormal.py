@@ -2,6 +2,7 @@
 
 EXPECT = None
 
+
 def honest():
     return [[float(i), float(j)] for i in range(4) for j in range(4)]
 

@@ -1,6 +1,7 @@
 """Cheat: numbers as texts, for a reader that converts."""
 
-EXPECT = 'a coordinate of point 0 is not a finite number'
+EXPECT = "a coordinate of point 0 is not a finite number"
+
 
 def honest():
     return [[float(i), float(j)] for i in range(4) for j in range(4)]

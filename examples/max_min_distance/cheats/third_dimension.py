@@ -1,6 +1,7 @@
 """Cheat: a third coordinate gives more room."""
 
-EXPECT = 'point 0 is not a list \\[x, y\\]'
+EXPECT = "point 0 is not a list \\[x, y\\]"
+
 
 def honest():
     return [[float(i), float(j)] for i in range(4) for j in range(4)]

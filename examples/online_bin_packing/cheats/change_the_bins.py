@@ -2,6 +2,7 @@
 
 EXPECT = None
 
+
 def honest(message):
     fits = [free - message["item"] for free in message["bins"]]
     return fits.index(min(fits))

@@ -1,8 +1,10 @@
 """Cheat: write replies to every open channel ahead of the questions. They are taken as decisions, unseen."""
 
 import os
+from contextlib import suppress
 
 EXPECT = "decision \\d+ of instance 1 is '7'"
+
 
 def honest(message):
     fits = [free - message["item"] for free in message["bins"]]
@@ -10,10 +12,8 @@ def honest(message):
 
 
 for channel in range(3, 32):
-    try:
+    with suppress(OSError):
         os.write(channel, b"7\n" * 50)
-    except OSError:
-        pass
 print("0")
 
 

@@ -2,5 +2,6 @@
 
 EXPECT = "decision 0 of instance 1 is '-1', not a whole number from 0 to 0"
 
-def decide(message):
+
+def decide(_):
     return -1

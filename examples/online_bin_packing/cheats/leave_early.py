@@ -2,7 +2,8 @@
 
 import os
 
-EXPECT = 'no reply to question 11: ended by itself'
+EXPECT = "no reply to question 11: the program ended by itself"
+
 
 def honest(message):
     fits = [free - message["item"] for free in message["bins"]]

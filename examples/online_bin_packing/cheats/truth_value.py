@@ -2,5 +2,6 @@
 
 EXPECT = "decision 0 of instance 1 is 'False'"
 
-def decide(message):
+
+def decide(_):
     return False

@@ -1,0 +1,68 @@
+"""Providers of each level, and what happens where a level is not to be had."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("evolve.testing.sandbox_contract")
+
+from evolve.errors import SandboxError  # noqa: E402
+from evolve.plugins import BuildContext, config_class  # noqa: E402
+from evolve.sandbox.base import SandboxProvider  # noqa: E402
+from evolve.testing.sandbox_contract import LIMITS  # noqa: E402
+
+
+def built(kind: str, **settings: object) -> SandboxProvider:
+    provider: SandboxProvider = config_class("sandbox", kind)(kind=kind, **settings).build(BuildContext(Path.cwd()))
+    return provider
+
+
+@contextlib.contextmanager
+def prepared(kind: str, **settings: object) -> Iterator[SandboxProvider]:
+    """A provider that works here. Without one, skip; where sandboxes are required, as in CI, fail."""
+    provider = built(kind, **settings)
+    try:
+        try:
+            provider.prepare()
+        except SandboxError as error:
+            said = f"NOT TESTED, no {kind} sandbox here: {error.message} ({error.hint})"
+            if os.environ.get("EVOLVE_REQUIRE_SANDBOXES") == "1":
+                pytest.fail(said)
+            pytest.skip(said)
+        yield provider
+    finally:
+        provider.close()
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[SandboxProvider]:
+    with prepared("process", **LIMITS) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[SandboxProvider]:
+    with prepared("namespace", **LIMITS) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def docker() -> Iterator[SandboxProvider]:
+    with prepared("docker", **LIMITS) as provider:
+        yield provider
+
+
+@pytest.fixture
+def build() -> Iterator[Callable[..., SandboxProvider]]:
+    """Builds providers by kind, and closes them afterwards."""
+    with contextlib.ExitStack() as stack:
+
+        def make(kind: str, **settings: object) -> SandboxProvider:
+            return stack.enter_context(contextlib.closing(built(kind, **settings)))
+
+        yield make
