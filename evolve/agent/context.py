@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from evolve.agent.brief import Brief, Solution
+from evolve.agent.brief import Attempt, Brief, Solution
 from evolve.agent.markers import has_markers
 from evolve.agent.text import clean, clean_output, clip, one_line
 from evolve.errors import PromptError
+from evolve.events import Experience
 from evolve.llm.base import Files
 
 CHARACTERS_PER_TOKEN = 4
@@ -115,24 +116,35 @@ def trim(brief: Brief, characters: int) -> tuple[Brief, int]:
     base = {path: room.take(clean(brief.base[path])) for path in own}
     parent = brief.parent and _outcome(brief.parent, room)
     base |= {path: room.take(clean(brief.base[path])) for path in sorted(brief.base) if path in task.protected}
-    references = tuple(
-        _outcome(replace(one, files=cleaned), room, artifacts=False)
-        for one in brief.references
-        if room.fits("".join((cleaned := {path: clean(text) for path, text in one.files.items()}).values()))
-    )
-    lessons = tuple(
-        replace(one, title=title, lesson=lesson)
-        for one in brief.experiences
-        if room.fits((title := one_line(one.title, 200)) + (lesson := one_line(one.lesson, 400)))
-    )
-    attempts = tuple(
-        replace(one, title=title) for one in brief.attempts if room.fits(title := one_line(one.title, 200))
-    )
+    references = tuple(_references(brief, room))
+    lessons = tuple(_lessons(brief, room))
+    attempts = tuple(_attempts(brief, room))
     if parent:
         artifacts = {name: room.take(clean_output(text), _ARTIFACT) for name, text in parent.artifacts.items()}
         parent = replace(parent, artifacts={name: text for name, text in artifacts.items() if text})
     shown = replace(brief, task=task, parent=parent, references=references, experiences=lessons, attempts=attempts)
     return showing(shown, base), characters - room.left
+
+
+def _references(brief: Brief, room: _Room) -> Iterator[Solution]:
+    for one in brief.references:
+        files = {path: clean(text) for path, text in one.files.items()}
+        if room.fits("".join(files.values())):
+            yield _outcome(replace(one, files=files), room, artifacts=False)
+
+
+def _lessons(brief: Brief, room: _Room) -> Iterator[Experience]:
+    for one in brief.experiences:
+        title, lesson = one_line(one.title, 200), one_line(one.lesson, 400)
+        if room.fits(title + lesson):
+            yield replace(one, title=title, lesson=lesson)
+
+
+def _attempts(brief: Brief, room: _Room) -> Iterator[Attempt]:
+    for one in brief.attempts:
+        title = one_line(one.title, 200)
+        if room.fits(title):
+            yield replace(one, title=title)
 
 
 def _outcome(solution: Solution, room: _Room, *, artifacts: bool = True) -> Solution:

@@ -80,8 +80,7 @@ def read_edits(reply: str, paths: Collection[str], editable: Sequence[str]) -> l
         number = len(edits) + 1
         if number > _MOST_EDITS:
             return Refusal(f"more than {_MOST_EDITS} blocks")
-        named = named_path(above, paths)
-        path = named or path
+        path = named_path(above, paths) or path
         if path is None:
             return Refusal(f"block {number} does not say which file it changes ({', '.join(editable)})")
         halves = _read_halves(lines, number)
@@ -117,10 +116,16 @@ def _read_halves(lines: Iterator[str], number: int) -> tuple[list[str], list[str
 
 
 def apply_edits(files: Files, edits: Sequence[Edit]) -> dict[str, str] | Refusal:
-    """The files after all edits, or why not one was made, for every block that is at fault."""
+    """The files after all edits, or why not one was made, for every block that is at fault.
+
+    A block sent twice counts once, and one that changes nothing is passed over if others do.
+    """
     problems: list[str] = []
     hits: dict[str, list[_Hit]] = {}
+    idle = [edit for edit in edits if _changes_nothing(edit)]
     for number, edit in enumerate(edits, start=1):
+        if edit in edits[: number - 1] or (edit in idle and len(idle) < len(edits)):
+            continue
         hit = _locate(files.get(edit.path, ""), edit, known=edit.path in files)
         if isinstance(hit, Refusal):
             problems.append(f"block {number} ({edit.path}): {hit.reason}")
@@ -141,7 +146,7 @@ def _locate(text: str, edit: Edit, *, known: bool) -> _Hit | Refusal:
         return _Hit(0, len(lines), edit.replace)
     if not known:
         return Refusal("there is no such file; a new file needs an empty SEARCH half")
-    if search == [line.rstrip() for line in edit.replace]:
+    if _changes_nothing(edit):
         return Refusal("SEARCH and REPLACE are the same")
     starts = [start for start in range(len(lines) - len(search) + 1) if lines[start : start + len(search)] == search]
     hits = [_Hit(start, start + len(search), edit.replace) for start in starts] or _shifted(lines, edit)
@@ -153,6 +158,10 @@ def _locate(text: str, edit: Edit, *, known: bool) -> _Hit | Refusal:
             f"the SEARCH text occurs {len(hits)} times (lines {places}); add lines around it until it is unique"
         )
     return Refusal(_not_found(lines, search))
+
+
+def _changes_nothing(edit: Edit) -> bool:
+    return [line.rstrip() for line in edit.search] == [line.rstrip() for line in edit.replace]
 
 
 def _shifted(lines: Sequence[str], edit: Edit) -> list[_Hit]:

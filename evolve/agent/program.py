@@ -94,7 +94,7 @@ def read_files(text: str, base: Files, editable: Sequence[str]) -> dict[str, str
     named = [(path, block) for block in blocks if (path := _path(block, base)) and _fits(block, path)]
     if any(path in base for path, _ in named):
         return {path: block.text + "\n" for path, block in named}
-    if len(editable) > 1:
+    if len(editable) != 1:
         return Refusal(f"no code block names a file of the program ({', '.join(editable)}) in its opening fence")
     [only] = editable
     fitting = [block for block in blocks if _fits(block, only)]

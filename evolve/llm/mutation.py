@@ -10,7 +10,7 @@ import json
 import random
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeVar
 
@@ -26,13 +26,13 @@ IMPROVE: tuple[tuple[Mutator, float], ...] = (
     (mutators.move_row, 12),
     (mutators.shift_count, 3),
     (mutators.split_row, 3),
-    (mutators.nudge_element, 10),
+    (mutators.nudge_element, 14),
     (mutators.wrap_expression, 8),
-    (mutators.combine_expressions, 4),
+    (mutators.combine_expressions, 3),
     (mutators.insert_parameter, 3),
     (mutators.reuse_literal, 4),
     (mutators.reuse_expression, 4),
-    (mutators.copy_statement, 4),
+    (mutators.copy_statement, 3),
     (mutators.swap_operator, 3),
     (mutators.change_loop, 2),
     (mutators.swap_function, 1),
@@ -69,13 +69,24 @@ CROSSOVER: tuple[tuple[Crossover, float], ...] = (
     (mutators.cross_vector, 2),
     (mutators.cross_literals, 1),
 )
+REVERT: tuple[tuple[Crossover, float], ...] = (
+    (mutators.take_lines, 4),
+    (mutators.cross_function, 2),
+    (mutators.cross_vector, 1),
+    (mutators.cross_literals, 1),
+)
+RESTART = Move("take the whole initial program back, for this one is not valid Python", 1, ())
 CROSSOVER_CHANCE = 0.5
 REVERT_CHANCE = 0.7
 FIRST = "1"
 """The attempt that a plan describes. Calls are named `expansion/role/attempt`; each attempt of a coder is a new draw."""
+GROWTH = 4
+"""A program longer than so many times the initial one only shrinks, or copies of copies would fill it."""
+ROOM = 4000
+"""Bytes that any program may have."""
 DRAWS = 40
 """Tries before a program counts as one that cannot be mutated."""
-NOTHING = "nothing to mutate: no valid Python and no number in a place that may be edited"
+NOTHING = "nothing to mutate: no place that may be edited, or no edit that changes anything"
 COMMENT = re.compile(r"\s*(#|//|--|;|%|/?\*|<!--)")
 """A line that only comments, or looks like it, in many languages."""
 LITERAL = re.compile(r"(?<![\w.\"'])\d{1,15}(?:\.\d{1,15})?(?![\w.\"'])")
@@ -154,22 +165,28 @@ def mutate(key: str, sources: Sources) -> Mutation | None:
     """The mutation that a key stands for, or None where there is nothing to mutate. Cached: two roles ask for it."""
     rng = random.Random(key)
     open_files = _editable(sources.files)
-    programs = [(path, program) for path, text in open_files if path.endswith(".py") and (program := parse(text))]
-    programs = [(path, program) for path, program in programs if program.size]
-    if not programs:
-        return _mutate_text([pair for pair in open_files if not pair[0].endswith(".py")], rng)
-    sizes = [program.size for _, program in programs]
     baseline = dict(sources.baseline)
-    for _ in range(DRAWS):
-        path, program = rng.choices(programs, sizes)[0]
-        initial = parse(baseline.get(path, ""))
-        moves = _draw(program, sources, _others(sources.references, path), initial, rng)
-        if not moves:
+    programs: list[tuple[str, Program, tuple[Move, ...]]] = []
+    for path, text in open_files:
+        if not path.endswith(".py"):
             continue
+        if program := parse(text):
+            programs.append((path, program, ()))
+        elif sources.failed and (initial := parse(baseline.get(path, ""))):
+            programs.append((path, initial, (RESTART,)))
+    sizes = [program.size for _, program, _ in programs]
+    if not any(sizes):
+        return _mutate_text([pair for pair in open_files if not pair[0].endswith(".py")], rng)
+    for _ in range(DRAWS):
+        path, program, before = rng.choices(programs, sizes)[0]
+        initial = parse(baseline[path]) if path in baseline else None
+        moves = _draw(path, program, initial, sources, rng)
         text = mutators.apply(program.raw, (edit for move in moves for edit in move.edits))
         known = [program] if initial is None or initial is program else [program, initial]
-        if _is_new(text, known):
-            return Mutation(path, text, moves)
+        most = max(ROOM, GROWTH * len(initial.raw) if initial else 0, len(program.raw))
+        bloated = len(text.encode()) > most
+        if moves and not bloated and _is_new(text, known):
+            return Mutation(path, text, before + moves)
     return None
 
 
@@ -179,11 +196,6 @@ def _editable(files: Pairs) -> Pairs:
     return marked or tuple(pair for pair in files if pair[0].endswith(".py"))
 
 
-def _others(references: Iterable[Pairs], path: str) -> list[Program]:
-    found = (parse(text) for files in references for name, text in files if name == path)
-    return [program for program in found if program is not None]
-
-
 def _is_new(text: str, known: Iterable[Program]) -> bool:
     """Whether a text is a valid program and none of the known ones."""
     tree = parse_tree(text)
@@ -191,16 +203,17 @@ def _is_new(text: str, known: Iterable[Program]) -> bool:
 
 
 def _draw(
-    program: Program, sources: Sources, others: Sequence[Program], initial: Program | None, rng: random.Random
+    path: str, program: Program, initial: Program | None, sources: Sources, rng: random.Random
 ) -> tuple[Move, ...]:
-    """Edits for one mutation, none of which touches another. Empty if the first draw finds nothing to do."""
+    """Edits for one mutation, none of which touches another; empty if those drawn find nothing to do."""
     if sources.failed:
         if initial is not None and rng.random() < REVERT_CHANCE:
-            return _moves(program, [_crossing(initial, "the initial program", rng)], rng)
+            return _moves(program, [_crossing(REVERT, initial, "the initial program", rng)], rng)
         return _moves(program, [_weighted(REPAIR, rng)], rng)
     wanted: list[Mutator] = []
-    if others and rng.random() < CROSSOVER_CHANCE:
-        wanted.append(_crossing(rng.choice(others), "a reference", rng))
+    references = [text for files in sources.references for name, text in files if name == path]
+    if references and rng.random() < CROSSOVER_CHANCE and (other := parse(rng.choice(references))):
+        wanted.append(_crossing(CROSSOVER, other, "a reference", rng))
     if sources.operator == "draft":
         wanted += [_weighted(DRAFT, rng) for _ in range(rng.choice((2, 3, 3, 4, 5)))]
     elif not wanted or rng.random() < 0.5:
@@ -208,12 +221,12 @@ def _draw(
     return _moves(program, wanted, rng)
 
 
-def _crossing(other: Program, name: str, rng: random.Random) -> Mutator:
-    cross = _weighted(CROSSOVER, rng)
+def _crossing(table: Sequence[tuple[Crossover, float]], other: Program, whose: str, rng: random.Random) -> Mutator:
+    cross = _weighted(table, rng)
 
     def mutator(program: Program, rng: random.Random) -> Move | None:
         move = cross(program, other, rng)
-        return move and Move(f"{move.what} of {name}", move.line, move.edits)
+        return move and replace(move, what=f"{move.what} of {whose}")
 
     return mutator
 
@@ -227,7 +240,9 @@ def _moves(program: Program, wanted: Iterable[Mutator], rng: random.Random) -> t
     taken: list[Edit] = []
     for mutator in wanted:
         move = mutator(program, rng)
-        if move is not None and not mutators.overlap(move.edits, taken):
+        if move is None or any("EVOLVE-BLOCK" in edit.text for edit in move.edits):
+            continue  # a marker taken from another program would open a place that is closed
+        if not mutators.overlap(move.edits, taken):
             moves.append(move)
             taken += move.edits
     return tuple(moves)

@@ -8,9 +8,11 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import pairwise
 from typing import NamedTuple
 
-from evolve.llm.sites import Expression, Function, Number, Program, Vector, called
+from evolve.llm.sites import Expression, Function, Number, Program, Vector, called, editable_lines, is_docstring
 
 
 class Edit(NamedTuple):
@@ -226,8 +228,14 @@ def _rewrite(program: Program, vector: Vector, changes: Iterable[tuple[Number, i
 
 
 def _set(program: Program, number: Number, value: float) -> Edit:
-    text = repr(value)
-    return Edit(*program.span(number.node), text if number.bare or value >= 0 else f"({text})")
+    return _put(program, number.node, repr(value), bare=number.bare or value >= 0)
+
+
+def _put(program: Program, node: ast.expr, text: str, *, bare: bool = False) -> Edit:
+    """Replace an expression, in parentheses unless it can do without or has them already."""
+    start, end = program.span(node)
+    enclosed = program.raw[start - 1 : start] == b"(" and program.raw[end : end + 1] == b")"
+    return Edit(start, end, text if bare or enclosed else f"({text})")
 
 
 def reuse_literal(program: Program, rng: random.Random) -> Move | None:
@@ -286,7 +294,7 @@ def negate_condition(program: Program, rng: random.Random) -> Move | None:
         return None
     test = rng.choice(program.conditions)
     text = program.text(test)
-    return Move(f"negate condition {_short(text)}", test.lineno, (Edit(*program.span(test), f"(not ({text}))"),))
+    return Move(f"negate condition {_short(text)}", test.lineno, (_put(program, test, f"not ({text})"),))
 
 
 def change_loop(program: Program, rng: random.Random) -> Move | None:
@@ -314,7 +322,7 @@ def reuse_expression(program: Program, rng: random.Random) -> Move | None:
     if new == old:
         return None
     what = f"replace {_short(old)} by {_short(new)}"
-    return Move(what, target.node.lineno, (Edit(*program.span(target.node), f"({new})"),))
+    return Move(what, target.node.lineno, (_put(program, target.node, new, bare=target.bare),))
 
 
 def wrap_expression(program: Program, rng: random.Random) -> Move | None:
@@ -339,7 +347,7 @@ def _adjustment(target: Expression, rng: random.Random) -> str:
 def _append(program: Program, target: Expression, tail: str) -> Edit:
     text = program.text(target.node)
     inner = text if isinstance(target.node, ast.Name | ast.Call) else f"({text})"
-    return Edit(*program.span(target.node), f"{inner} {tail}" if target.bare else f"({inner} {tail})")
+    return _put(program, target.node, f"{inner} {tail}", bare=target.bare)
 
 
 def combine_expressions(program: Program, rng: random.Random) -> Move | None:
@@ -352,33 +360,44 @@ def combine_expressions(program: Program, rng: random.Random) -> Move | None:
     old, share = program.text(target.node), stepped(0.0, rng.gauss(0, 1) * scale_of(rng) * 3)
     new = rng.choice(
         (
-            f"(({old}) + {share!r} * ({other}))",
-            f"(({old}) * ({other}))",
-            f"(({old}) if ({other}) < {abs(share)!r} else ({old}) * {stepped(1.0, share)!r})",
+            f"({old}) + {share!r} * ({other})",
+            f"({old}) * ({other})",
+            f"({old}) if ({other}) < {abs(share)!r} else ({old}) * {stepped(1.0, share)!r}",
             f"max(({old}), {share!r} * ({other}))",
         )
     )
-    return Move(f"replace {_short(old)} by {_short(new)}", target.node.lineno, (Edit(*program.span(target.node), new),))
+    return Move(f"replace {_short(old)} by {_short(new)}", target.node.lineno, (_put(program, target.node, new),))
 
 
 def insert_parameter(program: Program, rng: random.Random) -> Move | None:
     """Scale one or two expressions of a function by a new variable set at its start."""
-    targets = [item for item in program.expressions if item.scope >= 0 and not item.whole]
-    if not targets:
+    functions = [index for index, function in enumerate(program.functions) if function in program.whole_functions]
+    if not functions:
         return None
-    first = rng.choice(targets)
-    siblings = [item for item in targets if item.scope == first.scope and item is not first]
-    chosen = [first, *rng.sample(siblings, min(len(siblings), rng.randint(0, 1)))]
-    body = program.functions[first.scope].body
-    start = _line_start(program, body[min(1, len(body) - 1)])
-    if start is None or program.functions[first.scope] not in program.whole_functions:
+    scope = rng.choice(functions)
+    body = program.functions[scope].body
+    top = body[1] if is_docstring(body[0]) and len(body) > 1 else body[0]
+    start = _line_start(program, top)
+    targets = [
+        item
+        for item in program.expressions
+        if item.scope == scope and not item.whole and item.node.lineno >= top.lineno
+    ]
+    if start is None or not targets:
         return None
+    chosen = rng.sample(targets, min(len(targets), rng.randint(1, 2)))
     name = _fresh_name(program)
     value = stepped(1.0, rng.gauss(0, 1) * scale_of(rng))
     at, indent = start
-    edits = (Edit(at, at, f"{indent}{name} = {value!r}{program.newline}"),)
-    what = f"insert parameter {name} = {value!r}"
-    return Move(what, first.node.lineno, edits + tuple(_append(program, item, f"* {name}") for item in chosen))
+    edits = [Edit(at, at, f"{indent}{name} = {value!r}{program.newline}")]
+    edits += [_append(program, item, f"* {name}") for item in chosen]
+    return None if _clash(edits) else Move(f"insert parameter {name} = {value!r}", top.lineno, tuple(edits))
+
+
+def _clash(edits: Sequence[Edit]) -> bool:
+    """Whether an edit lies in another one."""
+    ordered = sorted(edits)
+    return any(one.end > other.start for one, other in pairwise(ordered))
 
 
 def _fresh_name(program: Program) -> str:
@@ -498,8 +517,12 @@ def cross_function(program: Program, other: Program, rng: random.Random) -> Move
 
 
 def cross_vector(program: Program, other: Program, rng: random.Random) -> Move | None:
-    """Take a vector of the same shape from another program: whole, some of its rows, or a mean with it."""
-    pairs = [(mine, theirs) for mine in program.vectors for theirs in other.vectors if mine.shape == theirs.shape]
+    """Take the vector of the same shape and place from another program: whole, some of its rows, or a mean with it."""
+    pairs = [
+        pair
+        for shape in dict.fromkeys(vector.shape for vector in program.vectors)
+        for pair in zip(_shaped(program, shape), _shaped(other, shape), strict=False)
+    ]
     if not pairs:
         return None
     mine, theirs = rng.choice(pairs)
@@ -514,6 +537,10 @@ def cross_vector(program: Program, other: Program, rng: random.Random) -> Move |
     return _rewrite(program, mine, changes, f"{'mean with' if blend else 'taken from'} line {theirs.node.lineno}")
 
 
+def _shaped(program: Program, shape: tuple[int, ...]) -> list[Vector]:
+    return [vector for vector in program.vectors if vector.shape == shape]
+
+
 def cross_literals(program: Program, other: Program, rng: random.Random) -> Move | None:
     """Take some of the numbers of a program that has as many."""
     if len(program.numbers) != len(other.numbers):
@@ -524,6 +551,24 @@ def cross_literals(program: Program, other: Program, rng: random.Random) -> Move
     chosen = [pair for pair in differ if rng.random() < 0.5] or differ[:1]
     edits = tuple(_set(program, mine, theirs.value) for mine, theirs in chosen)
     return Move(f"take {len(edits)} of {len(differ)} literals that differ", chosen[0][0].node.lineno, edits)
+
+
+def take_lines(program: Program, other: Program, rng: random.Random) -> Move | None:
+    """Make one group of neighbouring lines as they are in another program."""
+    mine, theirs = program.raw.splitlines(keepends=True), other.raw.splitlines(keepends=True)
+    blocks = editable_lines(program.raw)
+    groups = [
+        (first, last, b"".join(theirs[other_first:other_last]))
+        for tag, first, last, other_first, other_last in SequenceMatcher(
+            None, mine, theirs, autojunk=False
+        ).get_opcodes()
+        if tag != "equal" and any(start - 1 <= first and last <= end for start, end in blocks)
+    ]
+    if not groups:
+        return None
+    first, last, text = rng.choice(groups)
+    edit = Edit(program.offsets[first], program.offsets[last], text.decode())
+    return Move("take the lines", first + 1, (edit,))
 
 
 def _mixed(mine: Number, theirs: Number, share: float) -> int | float:

@@ -185,7 +185,7 @@ def parse_tree(text: str) -> ast.Module | None:
         return None
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def parse(text: str) -> Program | None:
     """The program with its sites, or None if it is not valid Python. Shared by threads: read only."""
     tree = parse_tree(text)
@@ -214,8 +214,10 @@ def same_program(one: Program, tree: ast.Module, text: str) -> bool:
         if type(left) is not type(right):
             return False
         if isinstance(left, ast.AST):
-            if isinstance(left, ast.stmt) and (left.end_lineno or first) < first:
-                continue
+            if isinstance(left, ast.stmt) and isinstance(right, ast.stmt):
+                ends = (left.end_lineno, right.end_lineno)
+                if all(end is not None and end < first for end in ends):
+                    continue
             pairs.extend([(getattr(left, name, None), getattr(right, name, None)) for name in reversed(left._fields)])
         elif isinstance(left, list) and isinstance(right, list):
             if len(left) != len(right):
@@ -253,7 +255,7 @@ def _collect(program: Program, blocks: list[tuple[int, int]]) -> None:
             if not touched:
                 continue
         if isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case)):
-            if isinstance(node, OPAQUE) or _is_docstring(node):
+            if isinstance(node, OPAQUE) or is_docstring(node):
                 continue
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 place = _Place(scope=len(program.functions))
@@ -285,7 +287,7 @@ def _is_main_guard(node: ast.stmt) -> bool:
     return isinstance(node.test.left, ast.Name) and node.test.left.id == "__name__"
 
 
-def _is_docstring(node: ast.AST) -> bool:
+def is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
@@ -294,7 +296,7 @@ def _add_body(program: Program, statements: Iterable[ast.stmt], blocks: list[tup
     loose = tuple(
         index
         for index, node in enumerate(body)
-        if not isinstance(node, FIXED) and not _is_docstring(node) and _where(node, blocks)[0]
+        if not isinstance(node, FIXED) and not is_docstring(node) and _where(node, blocks)[0]
     )
     if loose:
         program.bodies.append(Body(body, loose))

@@ -31,16 +31,22 @@ _FRAMES = 3
 
 def error_signature(evaluation: Evaluation) -> str | None:
     """Twelve hexadecimal digits that are equal for the same bug; None for a program that was scored."""
-    if evaluation.status == "scored":
-        return None
-    parts = _traceback(evaluation.stderr) or _traceback(evaluation.feedback)
-    if parts is None:
-        parts = (_mask(_last_line(evaluation.stderr)) if evaluation.status == "crashed" else "",)
-        parts += (_mask(_first_line(evaluation.feedback)),)
-    # Where a run that was cut short happened to be says nothing about why it takes so long.
-    if evaluation.status in ("timed_out", "out_of_memory"):
-        parts = ()
+    match evaluation.status:
+        case "scored":
+            return None
+        case "timed_out" | "out_of_memory":
+            # Where the program was when it was cut short says nothing about why it takes so long.
+            parts: tuple[str, ...] = ()
+        case "crashed":
+            parts = _traceback(evaluation.stderr) or _traceback(evaluation.feedback) or _words(evaluation)
+        case _:
+            parts = _traceback(evaluation.feedback) or (_mask(_first_line(evaluation.feedback)),)
     return hashlib.sha256("\n".join((evaluation.status, *parts)).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _words(evaluation: Evaluation) -> tuple[str, ...]:
+    """What a program that is not Python, or was killed, left behind."""
+    return _mask(_last_line(evaluation.stderr)), _mask(_first_line(evaluation.feedback))
 
 
 def _traceback(text: str) -> tuple[str, ...] | None:

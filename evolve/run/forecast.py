@@ -88,9 +88,7 @@ def _calls(config: JobConfig, sheet: TaskSheet, evaluation: Evaluation, prompts:
     return made
 
 
-def _requests(
-    config: JobConfig, sheet: TaskSheet, evaluation: Evaluation, prompts: Prompts
-) -> Mapping[Role, Request]:
+def _requests(config: JobConfig, sheet: TaskSheet, evaluation: Evaluation, prompts: Prompts) -> Mapping[Role, Request]:
     """The first request of each role, to improve the initial program."""
     silent = _Silent()
     settings = config.agent.model_copy(update={"reasks": 0})

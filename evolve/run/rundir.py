@@ -11,13 +11,14 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evolve import __version__
 from evolve.errors import RunExists, RunNotFound
-from evolve.jobfile import Job, dump_job, load_job
+
+if TYPE_CHECKING:  # a job file's types are most of a command's start, and a look at a run needs none
+    from evolve.jobfile import Job
 
 _DEPENDENCIES = ("networkx", "numpy", "openai", "docker", "pydantic")
 
@@ -66,6 +67,8 @@ class RunDir:
 
     def load(self, overrides: tuple[str, ...] = ()) -> Job:
         """The job as it was resolved when the run was created, with later `--set` overrides."""
+        from evolve.jobfile import load_job
+
         manifest = self.read_manifest()
         return load_job(self.config, overrides, base_dir=Path(manifest["base_dir"]))
 
@@ -82,6 +85,8 @@ class RunDir:
 
     def save_config(self, job: Job) -> None:
         """Replace the resolved configuration, e.g. after a resume with another budget."""
+        from evolve.jobfile import dump_job
+
         write_atomically(self.config, dump_job(job.config))
 
     def publish_best(self, node_id: str, files: Mapping[str, str], card: Mapping[str, Any]) -> None:
@@ -107,6 +112,10 @@ def create(runs: Path, name: str | None, job: Job, facts: Mapping[str, Any]) -> 
 
     Raises RunExists when `name` was given and is taken.
     """
+    from importlib.metadata import version
+
+    from evolve.jobfile import dump_job
+
     run = RunDir(runs / (name or f"{time.strftime('%Y%m%d-%H%M%S')}-{job.config.name}"))
     if name is None:
         run = _free(run)

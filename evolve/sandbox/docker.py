@@ -67,8 +67,7 @@ def connect() -> DockerClient:
     import docker.errors
 
     try:
-        client = docker.from_env(timeout=ENGINE_TIMEOUT_S)
-        client.ping()
+        client = docker.from_env(timeout=ENGINE_TIMEOUT_S)  # asks the engine for its version
     except docker.errors.DockerException as error:
         raise unavailable(error) from None
     return client
@@ -93,7 +92,11 @@ class ContainerCell:
         self._since = time.time() - 1
         self._attached = api.attach_socket(container_id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
         self.sock: socket.socket = getattr(self._attached, "_sock", self._attached)
-        api.start(container_id)
+        try:
+            api.start(container_id)
+        except BaseException:
+            self.release()
+            raise
 
     def destroy(self, *, patience_s: float) -> None:  # noqa: ARG002
         # Removed first: the engine would also remove it once its stdin is gone, but we could not tell when.

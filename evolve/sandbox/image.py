@@ -54,12 +54,16 @@ def build(client: DockerClient, tag: str = TAG, packages: Sequence[str] = ("nump
         log.info("importing %d MB as %s", archive.stat().st_size >> 20, tag)
         name, _, label = tag.rpartition(":")
         try:
+            before = {image.id for image in client.images.list(name=tag)}
             client.api.import_image_from_file(
                 str(archive), name, label, changes=['CMD ["python3"]', "USER 65534:65534"]
             )
             image = client.images.get(tag)
             imports = ", ".join(("ctypes", "json", "sqlite3", "ssl", *packages))
             client.containers.run(tag, ["python3", "-c", f"import {imports}"], network_mode="none", remove=True)
+            for outdated in before - {image.id}:
+                with contextlib.suppress(docker.errors.APIError):  # still in use
+                    client.images.remove(str(outdated))
         except docker.errors.ContainerError as error:
             said = str(error)[-500:]
             raise SandboxError(f"the image {tag} was built but does not work: {said}", hint="report this") from None

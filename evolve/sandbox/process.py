@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,8 @@ from evolve.sandbox.owner import Owner, this_process
 from evolve.sandbox.supervised import SupervisedProvider, environment, supervisor_argv
 
 PREFIX = "evolve-sandbox-"
+DYING_S = 2.0
+"""How long killed processes may take to be gone."""
 DOCTOR = "`evolve doctor` says what works here"
 
 
@@ -159,22 +162,26 @@ def remove_workdir(workdir: str, clean: bool) -> None:
 
 
 def kill_marked(marker: str) -> int:
-    """Kill every process whose environment names this directory; how many. One that hid its environment escapes."""
+    """Kill every process whose environment names this directory and see them gone, within reason; how many.
+
+    One that hid its environment escapes.
+    """
     killed: set[int] = set()
     needle = os.fsencode(marker)
-    while True:
-        fresh = 0
+    deadline = time.monotonic() + DYING_S
+    while time.monotonic() < deadline:
+        living = 0
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 if needle in (process / "environ").read_bytes():
-                    pid = int(process.name)
-                    os.kill(pid, signal.SIGKILL)
-                    fresh += pid not in killed
-                    killed.add(pid)
+                    os.kill(int(process.name), signal.SIGKILL)
+                    killed.add(int(process.name))
+                    living += 1
             except OSError:  # another user's, or gone
                 continue
-        if not fresh:
-            return len(killed)
+        if not living:
+            break
+    return len(killed)
 
 
 def remove_tree(path: str) -> None:

@@ -21,6 +21,10 @@ DRIVERS = ".evolve"
 """Folder of the drivers in a sandbox; no program may have files there."""
 CANDIDATE_DRIVER = f"{DRIVERS}/candidate.py"
 GRADER_DRIVER = f"{DRIVERS}/grader.py"
+MAX_NAME_BYTES = 200
+"""Length of a file's or folder's name; file systems allow 255."""
+MAX_PARTS = 16
+"""Parts of a program's path."""
 MAX_OUTPUT = 32_000
 """Characters of a program's stdout and stderr that an evaluation keeps."""
 _SOURCES = {
@@ -89,11 +93,8 @@ class TwoPhase:
             solved = box.exec(_argv(self.command, box), timeout_s=self.sheet.timeout_s)
             failed = failure(solved, self.sheet.timeout_s)
             answer = None if failed else box.read(self.answer, max_bytes=self.answer_bytes)
-        if answer is None and failed is None:
-            size = f"{self.answer_bytes / 2**20:g} MB"
-            failed = "invalid", f"the program left no {self.answer}, or not as a plain file of at most {size}"
-        if answer is None or failed:
-            status, feedback = failed or ("invalid", "")
+        if answer is None:
+            status, feedback = failed or ("invalid", self._no_answer())
             return _with_output(_failed(status, feedback), solved, (Stage("solve", status, solved.seconds),))
         handed = f"answer/{PurePosixPath(self.answer).name}"
         with provider.open() as box:
@@ -107,6 +108,11 @@ class TwoPhase:
             Stage("grade", evaluation.status, graded.seconds, evaluation.score),
         )
         return _with_output(evaluation, solved, stages)
+
+    def _no_answer(self) -> str:
+        return (
+            f"the program left no {self.answer}, or not as a plain file of at most {self.answer_bytes / 2**20:.3g} MB"
+        )
 
 
 @dataclass(slots=True)
@@ -125,7 +131,8 @@ class Talk:
 def relay(grader: Conversation, program: Conversation, max_bytes: int, ask_timeout_s: float | None) -> Talk:
     """Carry each question to the program and its reply back, unread, until one of them has no more to say.
 
-    A reply is found late when it comes; a program that never replies is ended by its conversation's own limit.
+    A reply is found late when it comes, the first never: it waits for the program to start. A program that does not
+    reply at all is ended by its conversation's own limit.
     """
     talk = Talk()
     began = time.perf_counter()
@@ -141,7 +148,7 @@ def relay(grader: Conversation, program: Conversation, max_bytes: int, ask_timeo
         if reply is None:
             talk.ended = "program"
             return talk
-        if ask_timeout_s is not None and talk.last_s > ask_timeout_s:
+        if ask_timeout_s is not None and talk.asked > 1 and talk.last_s > ask_timeout_s:
             talk.ended = "late"
             return talk
         grader.send(reply)
@@ -241,10 +248,19 @@ class SelfGraded:
 
 
 def misplaced(paths: Iterable[str]) -> str | None:
-    """What is wrong with a program's paths; None when they stay in their folder and out of ours."""
-    for path in paths:
+    """What is wrong with a program's paths; None when they can be written, stay in their folder and out of ours."""
+    names = set(paths)
+    for path in names:
         parts = path.split("/")
-        if not path or path.startswith("/") or "\0" in path or {"", ".", ".."} & set(parts) or parts[0] == DRIVERS:
+        folders = {"/".join(parts[:depth]) for depth in range(1, len(parts))}
+        writable = path.isprintable() and all(len(part.encode()) <= MAX_NAME_BYTES for part in parts)
+        if (
+            not writable
+            or {"", ".", ".."} & set(parts)
+            or parts[0] == DRIVERS
+            or folders & names
+            or len(parts) > MAX_PARTS
+        ):
             return f"a program cannot have a file at {clean(path, 80)!r}"
     return None
 

@@ -53,7 +53,7 @@ class Config(PluginConfig):
     timeout_s: float = Field(default=60.0, gt=0)
     """Wall time of a program: of its run, of the whole dialogue, or of its whole evaluator."""
     ask_timeout_s: float | None = Field(default=None, gt=0)
-    """Most seconds a reply may take in a dialogue; judged when the reply comes."""
+    """Most seconds a reply may take in a dialogue, the first excepted (it waits for the program to start); judged when the reply comes."""
     grade_timeout_s: float = Field(default=60.0, gt=0)
     """Wall time of the grader; in a dialogue on top of `timeout_s`."""
     answer_mb: float = Field(default=8.0, gt=0)
@@ -71,10 +71,14 @@ class Config(PluginConfig):
                 f"{root}: no such folder", hint="`path` names the task's folder, relative to the job file"
             )
         problems = _Problems(root)
-        description = _text(root, "task.md", "write task.md: what is asked, how it is scored, what is known", problems)
+        description = (
+            _text(root, "task.md", "write task.md: what is asked, how it is scored, what is known", problems) or ""
+        )
         initial = _initial(root, self, problems)
         program = _main_file(initial, self, problems)
         protected = _protected(initial, self.protected, problems)
+        if misplaced([self.answer]):
+            problems.add(f"answer: {self.answer!r} leaves the program's folder", "name a file, e.g. answer.json")
         mode, file = _judge(root, self, problems)
         trusted = _trusted(root, file, self, problems)
         problems.raise_if_any()
@@ -92,7 +96,7 @@ class Config(PluginConfig):
         )
         grade_timeout_s = self.timeout_s if mode == "evaluate" else self.grade_timeout_s
         grader = GraderFiles(file, root / file, trusted, self.score, grade_timeout_s)
-        answer_bytes = int(self.answer_mb * 2**20)
+        answer_bytes = round(self.answer_mb * 2**20)
         match mode:
             case "grade":
                 command = self.solve or ["python", CANDIDATE_DRIVER, "solve", program, self.answer]
@@ -130,14 +134,15 @@ class _Problems:
             raise ConfigError("\n".join(self._lines), hint="; ".join(self._hints))
 
 
-def _text(root: Path, path: str, hint: str, problems: _Problems) -> str:
+def _text(root: Path, path: str, hint: str, problems: _Problems) -> str | None:
+    """A file's text with plain line ends; None, and a problem, where there is none."""
     try:
         return (root / path).read_bytes().decode().replace("\r\n", "\n")
     except OSError as error:
         problems.add(f"{path}: {error.strerror}", hint)
     except UnicodeDecodeError as error:
         problems.add(f"{path}: byte {error.start} is not UTF-8", f"save {path} as UTF-8 text")
-    return ""
+    return None
 
 
 def _initial(root: Path, config: Config, problems: _Problems) -> Files:
@@ -152,7 +157,7 @@ def _initial(root: Path, config: Config, problems: _Problems) -> Files:
     if problem := misplaced(names):
         problems.add(f"initial: {problem}", "name files inside the task's folder")
         return {}
-    return {name: _text(base, name, hint, problems) for name in names}
+    return {name: _text(base, name, hint, problems) or "" for name in names}
 
 
 def _main_file(initial: Files, config: Config, problems: _Problems) -> str:
@@ -216,6 +221,8 @@ def _there(root: Path, name: str) -> str | None:
 def _names(root: Path, file: str, problems: _Problems) -> frozenset[str] | None:
     """What a Python file defines or imports at its top level; None when it cannot be read."""
     text = _text(root, file, f"write {file}, or correct its name", problems)
+    if text is None:
+        return None
     try:
         tree = ast.parse(text, file)
     except (SyntaxError, ValueError) as error:  # ValueError: null bytes

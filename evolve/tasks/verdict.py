@@ -66,19 +66,17 @@ def judge(returned: Any, score_name: str | None) -> Evaluation:
     if not isinstance(returned, dict):
         returned = {score_name or SCORE_NAMES[0]: returned}
     name = score_name or next((known for known in SCORE_NAMES if known in returned), None)
-    error = returned.get("error") or ""
-    if not error and "valid" in returned and not returned["valid"]:
+    error = _said(returned, "error")
+    if not error and (returned.get("error") or not returned.get("valid", True)):
         error = "the grader calls the answer invalid"
     score = None
     if not error:
         score, error = _score(returned, name)
-    feedback = returned.get("feedback") or ""
-    texts = [str(text) for text in (error, feedback) if text]
     return Evaluation(
         status="invalid" if error else "scored",
         score=score,
         metrics=_metrics(returned, name),
-        feedback=clean("\n".join(texts)),
+        feedback="\n".join(text for text in (clean(error), _said(returned, "feedback")) if text),
         artifacts=_artifacts(returned.get("artifacts")),
     )
 
@@ -150,6 +148,11 @@ def _artifacts(raw: Any) -> dict[str, str]:
         return {}
     texts = ((key, value if isinstance(value, str) else json.dumps(value)) for key, value in raw.items())
     return {clean(key, MAX_NAME): clean(text) for key, text in list(texts)[:MAX_ARTIFACTS]}
+
+
+def _said(returned: Mapping[str, Any], key: str) -> str:
+    """What the grader says under a key, cleaned; empty where it says nothing."""
+    return clean(str(returned.get(key) or "")).strip()
 
 
 def _text(raw: Mapping[str, Any], key: str) -> str | None:

@@ -80,7 +80,9 @@ def _dot(data: Mapping[str, Any]) -> Iterator[str]:
         fill = _FILLS.get(node["status"], _FAILED)
         yield f'  "{node["id"]}" [label="{label}", fillcolor="{fill}", penwidth={pen}];'
     for edge in data["edges"]:
-        look = "" if edge["kind"] == "primary" else f' [style=dashed, constraint=false, label="{_dot_text(edge["role"])}"]'
+        look = (
+            "" if edge["kind"] == "primary" else f' [style=dashed, constraint=false, label="{_dot_text(edge["role"])}"]'
+        )
         yield f'  "{edge["source"]}" -> "{edge["target"]}"{look};'
     yield "}"
 

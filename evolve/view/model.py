@@ -95,9 +95,7 @@ def open_artifacts(run: RunDir) -> Iterator[Artifacts]:
 def graph_dict(view: RunView) -> dict[str, Any]:
     """Nodes and edges as plain data; the virtual root comes first and has no parent."""
     graph = view.graph
-    edges = [
-        {"source": source, "target": target, **facts} for source, target, facts in graph.edges.edges(data=True)
-    ]
+    edges = [{"source": source, "target": target, **facts} for source, target, facts in graph.edges.edges(data=True)]
     return {
         "run": str(view.run.path.resolve()),
         "direction": graph.direction,
@@ -113,7 +111,12 @@ def graph_dict(view: RunView) -> dict[str, Any]:
 
 def node_dict(graph: SearchGraph, node: Node) -> dict[str, Any]:
     """What is known of one node, the statistics of the search included."""
-    return {**asdict(node), "metrics": dict(node.metrics), "reward": graph.rewards.get(node.id), **_stats(graph, node.id)}
+    return {
+        **asdict(node),
+        "metrics": dict(node.metrics),
+        "reward": graph.rewards.get(node.id),
+        **_stats(graph, node.id),
+    }
 
 
 def _root(graph: SearchGraph) -> dict[str, Any]:

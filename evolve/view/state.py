@@ -6,9 +6,10 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from evolve.run.rundir import RunDir
+if TYPE_CHECKING:
+    from evolve.run.rundir import RunDir
 
 RUNNING = "running"
 INTERRUPTED = "interrupted"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from evolve.events import Event
@@ -129,61 +125,3 @@ def summarise(run: RunDir) -> Summary:
 
 def total_cost(run: RunDir) -> Cost:
     return sum((call.cost for call in read_calls(run.calls)), Cost())
-
-
-@dataclass(frozen=True)
-class Glance:
-    """A line of `evolve ls`; quick enough for many large runs."""
-
-    run: RunDir
-
-    @cached_property
-    def state(self) -> str:
-        return state_of(self.run)
-
-    @cached_property
-    def nodes(self) -> int:
-        return count_nodes(self.run.journal)
-
-    @cached_property
-    def card(self) -> dict[str, Any]:
-        """The score card of the published best; empty while there is none."""
-        try:
-            card = json.loads((self.run.best / "score.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return card if isinstance(card, dict) else {}
-
-    @cached_property
-    def task(self) -> str:
-        return str(self.run.read_manifest().get("task", ""))
-
-    def as_dict(self) -> dict[str, Any]:
-        best = {"id": self.card.get("id"), "score": self.card.get("score")} if self.card else None
-        last = last_entry(self.run) or {}
-        return {
-            "run": str(self.run.path.resolve()),
-            "name": self.run.name,
-            "task": self.task,
-            "stop_reason": self.state,
-            "nodes": self.nodes,
-            "best": best,
-            "active_s": float(last.get("active_s", 0.0)),
-            "last_at": last.get("at"),
-        }
-
-
-_ADDED = b'"kind":"node_added"'
-"""Only an event has it: quotes inside a JSON text are escaped."""
-
-
-def count_nodes(journal: Path) -> int:
-    """Nodes in a journal, found by their mark instead of being read; a torn last line does not count."""
-    if not journal.exists():
-        return 0
-    data = journal.read_bytes()
-    return data.count(_ADDED, 0, data.rfind(b"\n") + 1)
-
-
-def newest_first(runs: list[RunDir]) -> list[RunDir]:
-    return sorted(runs, key=lambda run: os.stat(run.journal if run.journal.exists() else run.path).st_mtime, reverse=True)  # noqa: PTH116

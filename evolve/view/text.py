@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from evolve.graph import Cost, Direction
 from evolve.view.state import RUNNING
-from evolve.view.summary import Summary
 
+if TYPE_CHECKING:
+    from evolve.graph import Cost, Direction
+    from evolve.view.best import Best
+    from evolve.view.glance import Glance
+    from evolve.view.summary import Summary
+
+BUDGET_KEYS = ("steps", "hours", "tokens", "money_usd", "target_score")
+"""Stop reasons that are limits of the job."""
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 """Unicode categories that move the cursor, turn the text around or show nothing."""
 
@@ -23,7 +31,10 @@ def block(text: str) -> str:
     """Printable, with its line breaks and tabs."""
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join(
-        "".join("\N{REPLACEMENT CHARACTER}" if char != "\t" and unicodedata.category(char) in _HIDDEN else char for char in line)
+        "".join(
+            "\N{REPLACEMENT CHARACTER}" if char != "\t" and unicodedata.category(char) in _HIDDEN else char
+            for char in line
+        )
         for line in lines
     )
 
@@ -78,3 +89,48 @@ def status_lines(summary: Summary) -> Iterator[str]:
     yield f"cost     {money(summary.cost)}, {duration(summary.active_s)} active"
     if summary.state != RUNNING:
         yield f"go on    evolve resume {summary.run.path}"
+
+
+def glance_lines(glances: Sequence[Glance], runs: Path) -> Iterator[str]:
+    """What `evolve ls` says."""
+    if not glances:
+        yield f"no runs in {runs}/"
+        return
+    rows = [
+        (
+            one_line(one.name),
+            one_line(one.task, 30),
+            one.stop_reason,
+            str(one.nodes),
+            f"{score(one.best['score'])} ({one.best['id']})" if one.best else "-",
+            duration(one.active_s),
+        )
+        for one in glances
+    ]
+    yield from table(("run", "task", "state", "nodes", "best", "active"), rows)
+
+
+def best_lines(best: Best, copied: Path | None) -> Iterator[str]:
+    """What `evolve best` says."""
+    card, initial = best.card, best.summary.initial
+    isolated = "" if best.node.isolated else "  [score not isolated]"
+    yield f"score    {against_initial(best.node.score, initial.score if initial else None, card['direction'])}{isolated}"
+    yield f"node     {best.node.id}: {one_line(best.node.title, 120)}"
+    for name, value in sorted(card["metrics"].items()):
+        yield f"metric   {one_line(name)} {value:.10g}"
+    yield f"files    {', '.join(one_line(name) for name in sorted(best.files))}"
+    yield f"copied   {copied}" if copied else f"in       {best.path}"
+
+
+def closing_lines(summary: Summary, reason: str, *, resumable: bool) -> Iterator[str]:
+    """The last words of a session."""
+    best, initial = summary.best, summary.initial
+    yield f"stopped     {reason}, {summary.nodes} nodes, {money(summary.cost)}"
+    if reason in BUDGET_KEYS:
+        yield f"            budget.{reason} is reached; to go on: evolve resume {summary.run.path} --set budget.{reason}=..."
+    yield f"best        {against_initial(best.score if best else None, initial.score if initial else None, summary.direction)}"
+    if best is not None:
+        yield f"program     {summary.run.best}/ ({best.id})" + ("" if best.isolated else "  [score not isolated]")
+    yield f"look        evolve graph {summary.run.path}"
+    if resumable:
+        yield f"go on       evolve resume {summary.run.path}"

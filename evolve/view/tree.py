@@ -16,14 +16,14 @@ def draw(graph: SearchGraph, width: int | None = None) -> Iterator[str]:
     growing: dict[str, list[Expansion]] = {}
     for expansion in graph.pending.values():
         growing.setdefault(expansion.parent_id, []).append(expansion)
-    yield f"{ROOT_ID} root  {len(graph.nodes)} nodes, {len(graph.pending)} in flight"
+    yield f"{ROOT_ID} root  {len(graph.nodes)} nodes, {len(graph.pending)} in flight"[:width]
     stack: list[tuple[str, int, tuple[str, ...], bool]] = []
     _push(stack, graph, growing, ROOT_ID, 0, ())
     while stack:
         node_id, depth, indents, last = stack.pop()
         cut = f"[{depth - KEPT_LEVELS} more] " if depth > KEPT_LEVELS else ""
         line = f"{cut}{''.join(indents)}{'└─ ' if last else '├─ '}{_label(graph, node_id)}"
-        yield line if width is None else line[:width]
+        yield line[:width]
         if node_id in graph.nodes:
             inner = (*indents, "   " if last else "│  ")[-KEPT_LEVELS:]
             _push(stack, graph, growing, node_id, depth + 1, inner)

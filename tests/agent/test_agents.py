@@ -352,6 +352,17 @@ def test_a_review_that_mends_nothing_leaves_the_candidate(reply: str | Reply, no
     assert note in after.notes[1]
 
 
+@given(reply=st.text() | st.lists(pieces, max_size=15).map("\n".join))
+def test_no_review_raises(reply: str) -> None:
+    assert reviewed(reply).plan == PLAN
+
+
+def test_a_task_without_a_file_that_may_change_has_no_usable_reply() -> None:
+    task = dataclasses.replace(TWO_FILES, protected=frozenset(TWO_FILES.initial))
+    for mode, reply in (("whole", "```\nx\n```"), ("diff", GOOD_EDIT)):
+        assert isinstance(read_program(Reply(reply, "script"), mode, task.initial, task), Refusal)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("case", ["improve", "draft"])
 def test_a_review_may_mend(case: str) -> None:
     llm = Script(["One thing:\n" + GOOD_EDIT.replace("side = 6", "side = 5").replace("side = 5\n>", "side = 4\n>")])

@@ -95,6 +95,12 @@ def test_a_search_equal_to_its_replacement_is_refused() -> None:
     assert "the same" in reason(block("lr = 0.1", "lr = 0.1"))
 
 
+def test_a_block_sent_twice_counts_once_and_an_idle_one_not_at_all() -> None:
+    good, idle = block("lr = 0.1", "lr = 0.2"), block("import math", "import math")
+    assert text(good + idle + good) == text(good)
+    assert "block 1 (main.py): SEARCH and REPLACE are the same" in reason(idle + idle)
+
+
 def test_an_empty_search_makes_only_new_or_empty_files() -> None:
     assert "SEARCH half is empty" in reason(block("", "x = 1"))
     assert edited("path=new.py\n" + block("", "x = 1")) == {**FILES, "new.py": "x = 1"}

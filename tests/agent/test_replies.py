@@ -58,6 +58,12 @@ def test_a_plan_cut_off_anywhere_after_its_hypothesis_began_is_a_plan(cut: int) 
     assert READ.why.startswith(plan.why)
 
 
+def test_python_constants_bare_words_and_wrong_brackets_are_read() -> None:
+    reply = "{'hypothesis': 'it's on', 'predicted_gain': None, 'keep': the rest, 'why': [True, 'so']}"
+    assert read_plan(reply) == Plan("it's on", "so", keep="the rest")
+    assert read_plan("{'hypothesis': 'go', 'why': ['a', 'b'}") == Plan("go", "a; b")
+
+
 def test_unescaped_quotes_and_newlines_inside_strings_are_kept() -> None:
     plan = read_plan('{"hypothesis": "use the "fast" mode\nand more", "why": "it\\u0027s \\"good\\" \\q"}')
     assert plan == Plan('use the "fast" mode\nand more', 'it\'s "good" q')
@@ -195,7 +201,7 @@ def test_no_reply_raises(reply: str) -> None:
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=8,
+    max_leaves=4,
 )
 
 

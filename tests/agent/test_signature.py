@@ -81,6 +81,7 @@ def test_the_feedback_counts_where_the_program_printed_no_traceback() -> None:
         feedback="circles 5 and 6 overlap by 0.5", status="invalid"
     )
     assert of(feedback="circles overlap", status="invalid") != of(feedback="wrong shape", status="invalid")
+    assert of(CRASH, "wrong shape", "invalid") == of("", "wrong shape", "invalid")
     assert of("Segmentation fault") != of("Bus error")
     assert of(feedback="circles overlap", status="invalid") != of(feedback="circles overlap")
 

@@ -1,20 +1,30 @@
-"""The shipped examples: they start where they say, and none of their cheats pays."""
+"""The shipped examples: they start where they say, and none of their cheats pays.
+
+The rules of evaluators and where each is tested: plain data across a process boundary (tasks/test_two_phase, test_plain_data);
+the score from the answer alone (reported_*, forged_verdict); positive checks (nan_*); exact arithmetic and a repair at a
+loss (test_graders, within_repair, subnormal); fixed parameters (extra_circle, fewer_points); the grader keeps the state
+(change_the_bins, last_index); hidden seeds and links (seeds_from_disk, answer_from_elsewhere); same answer, same score (the
+contract); failures with their size (overlap, test_graders); and every example ships its cheats.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
-from evolve.plugins import BuildContext
+from evolve.config import JobConfig
+from evolve.errors import SandboxUnavailable
+from evolve.plugins import BuildContext, config_class
 from evolve.sandbox.base import LEVELS, SandboxProvider
 from evolve.tasks.base import Task
 from evolve.tasks.program import Config
-from evolve.testing.task_contract import BareProvider, TaskContract, check
+from evolve.testing.task_contract import TaskContract, check
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("circle_packing", "max_min_distance", "online_bin_packing")
@@ -29,9 +39,19 @@ def load(name: str) -> Task:
     return Config.model_validate(job["task"]).build(BuildContext(EXAMPLES / name))
 
 
-@pytest.fixture
-def provider() -> SandboxProvider:
-    return BareProvider()
+@pytest.fixture(scope="module")
+def provider() -> Iterator[SandboxProvider]:
+    """The strongest level that needs no engine."""
+    for kind in ("namespace", "process"):
+        found: SandboxProvider = config_class("sandbox", kind)(kind=kind).build(BuildContext(EXAMPLES))
+        try:
+            found.prepare()
+        except SandboxUnavailable:
+            continue
+        yield found
+        found.close()
+        return
+    raise AssertionError("not even `process` works here")
 
 
 class TestCirclePacking(TaskContract):
@@ -47,6 +67,14 @@ class TestMaxMinDistance(TaskContract):
 class TestOnlineBinPacking(TaskContract):
     def build(self) -> Task:
         return load("online_bin_packing")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_job_is_valid_and_asks_for_nothing_but_a_bare_machine(name: str) -> None:
+    job = JobConfig.model_validate(yaml.safe_load((EXAMPLES / name / "job.yaml").read_text()))
+    assert [provider.kind for provider in job.llm.coder] == ["mutation"]
+    assert job.sandbox.model_dump()["minimum"] == "process"
+    assert job.budget.steps
 
 
 @pytest.mark.parametrize("name", NAMES)

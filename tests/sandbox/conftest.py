@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -66,3 +68,13 @@ def build() -> Iterator[Callable[..., SandboxProvider]]:
             return stack.enter_context(contextlib.closing(built(kind, **settings)))
 
         yield make
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """An engine that cannot be reached. Its client forgets the socket, whose warning must not reach a later test."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -101,8 +101,9 @@ def test_process_is_taken_only_when_named() -> None:
         Config(minimum="none")  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("no_engine")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_unreachable_engine_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, build: Build) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     monkeypatch.setenv("PATH", str(tmp_path))  # no bubblewrap either
     provider = build("auto", minimum="process")
     provider.prepare()

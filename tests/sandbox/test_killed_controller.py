@@ -18,6 +18,8 @@ import pytest
 from evolve.sandbox.base import SandboxProvider
 from evolve.testing.sandbox_contract import alive
 
+Build = Callable[..., SandboxProvider]
+
 CONTROLLER = """
 import sys, tempfile
 from pathlib import Path
@@ -31,6 +33,7 @@ sandbox = provider.open()
 body = daemon(token, hold_output=False, then=sys.stdin.read())
 talk = sandbox.converse([*sandbox.python, "-uc", body], timeout_s=600)
 print(talk.receive(100).decode(), flush=True)
+talk.send(b"heard")
 talk.receive(100)
 """
 
@@ -47,8 +50,10 @@ def controller(kind: str, token: str, folder: Path, then: str) -> Iterator[None]
         process.stdin.close()
         assert process.stdout.readline() == b"started\n"
         until(lambda: len(alive(token)) >= 2)  # the controller itself and the daemon
-        yield
-        process.send_signal(signal.SIGKILL)
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def until(holds: Callable[[], bool], seconds: float = 20) -> None:
@@ -74,21 +79,25 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.mark.parametrize("kind", ["process", "namespace", pytest.param("docker", marks=pytest.mark.docker)])
-def test_nothing_outlives_a_killed_controller(
-    kind: str, token: str, folder: Path, request: pytest.FixtureRequest
-) -> None:
-    provider: SandboxProvider = request.getfixturevalue(kind)
+@pytest.fixture(params=["process", "namespace", pytest.param("docker", marks=pytest.mark.docker)])
+def kind(request: pytest.FixtureRequest) -> str:
+    """A level that works here."""
+    request.getfixturevalue(request.param)
+    return str(request.param)
+
+
+def test_nothing_outlives_a_killed_controller(kind: str, token: str, folder: Path, build: Build) -> None:
     with controller(kind, token, folder, "import time; time.sleep(600)"):
         pass
     until(lambda: alive(token) == [])
-    provider.sweep()
+    next_run = build(kind)
+    next_run.sweep()
     assert list(folder.iterdir()) == []
-    assert provider.sweep() == 0
+    assert next_run.sweep() == 0
 
 
 def test_sweep_ends_what_a_stopped_supervisor_could_not(token: str, folder: Path, process: SandboxProvider) -> None:
-    stop = "import signal, time; os.kill(os.getppid(), signal.SIGSTOP); print('stopped'); time.sleep(600)"
+    stop = "import signal, time; input(); os.kill(os.getppid(), signal.SIGSTOP); print('stopped'); time.sleep(600)"
     with controller("process", token, folder, stop):
         until(lambda: any(state(pid) == "T" for pid in supervisors(folder)))
     assert alive(token)
@@ -119,5 +128,5 @@ def test_sweep_leaves_the_living_and_strangers_alone(folder: Path, process: Sand
     with controller("process", token := uuid.uuid4().hex, folder, "import time; time.sleep(600)"):
         assert process.sweep() == 0
         assert alive(token)
-    until(lambda: process.sweep() == 1)
+    until(lambda: process.sweep() > 0)
     assert len(list(folder.iterdir())) == 2

@@ -38,14 +38,27 @@ def plain(value: Any) -> Any:
     """Arrays and array scalars as lists and numbers."""
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"an answer may hold numbers, texts, lists and dicts, not {type(value).__name__}")
+    raise TypeError(f"may hold numbers, texts, lists and dicts, not {type(value).__name__}")
+
+
+def encoder(of: str) -> Callable[[Any], bytes]:
+    """Makes JSON of what function `of` returned, infinities and NaN as they are: the grader refuses them by name."""
+    encode = json.JSONEncoder(default=plain).encode
+
+    def encoded(value: Any) -> bytes:
+        try:
+            return encode(value).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise SystemExit(f"what {of}() returns is no plain data: {error}") from None
+
+    return encoded
 
 
 def solve(program: str, answer: str) -> None:
-    """Infinities and NaN are written as they are: refusing them, by name, is the grader's business."""
     value = entry(program, "solve")()
-    with open(answer, "w", encoding="utf-8") as file:
-        file.write(json.dumps(value, default=plain))
+    data = encoder("solve")(value)
+    with open(answer, "wb") as file:
+        file.write(data)
 
 
 def decide(program: str) -> None:
@@ -53,10 +66,9 @@ def decide(program: str) -> None:
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    function = entry(program, "decide")
-    encode = json.JSONEncoder(default=plain).encode
+    function, encode = entry(program, "decide"), encoder("decide")
     for line in requests:
-        replies.write(encode(function(json.loads(line))).encode() + b"\n")
+        replies.write(encode(function(json.loads(line))) + b"\n")
         replies.flush()
 
 

@@ -1,6 +1,6 @@
 """Cheat: an answer that is code to whoever unpickles it."""
 
-EXPECT = "an answer may hold numbers, texts, lists and dicts, not Bomb"
+EXPECT = "what solve.. returns is no plain data: .*, not Bomb"
 
 
 class Bomb:
