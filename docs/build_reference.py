@@ -44,7 +44,10 @@ def reference() -> str:
     for path, model in SECTIONS.items():
         parts += [f"\n## `{path}`\n", f"{first_line(model)}\n", *table(model)]
     for family in FAMILIES:
-        parts += [f"\n## Kinds of {family}\n", f"Go into {HOLDS[family]}: a name, or a mapping with `kind` and these keys.\n"]
+        parts += [
+            f"\n## Kinds of {family}\n",
+            f"Go into {HOLDS[family]}: a name, or a mapping with `kind` and these keys.\n",
+        ]
         for kind in kinds(family):
             model = config_class(family, kind)
             parts += [f"\n### `{kind}`\n", f"{first_line(model)}\n", *table(model)]
@@ -69,7 +72,9 @@ def first_line(model: type[Any] | None) -> str:
 
 def type_of(field: FieldInfo) -> str:
     annotation = field.annotation
-    text = annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    text = (
+        annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    )
     for prefix in ("typing.", "pathlib.", "evolve.config.", "evolve.plugins."):
         text = text.replace(prefix, "")
     text = text.replace("Annotated[PluginConfig, ", "").replace("PluginOf(family='", "").replace("')]", " plugin")
