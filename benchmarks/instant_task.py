@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
+import zlib
 from typing import Literal
 
 from evolve.llm.base import Files
@@ -33,7 +33,7 @@ class InstantTask:
 
     def grade(self, files: Files, provider: SandboxProvider) -> Evaluation:
         time.sleep(self._delay_s)
-        rng = random.Random(files["program.py"])
-        if rng.random() < 0.2:
+        drawn = zlib.crc32(files["program.py"].encode()) / 2**32
+        if drawn < 0.2:
             return Evaluation("crashed", None, feedback="ValueError: bad step", stderr="Traceback ...", exit_code=1)
-        return Evaluation("scored", rng.random(), stages=(Stage("grade", "scored", 0.0),))
+        return Evaluation("scored", drawn, stages=(Stage("grade", "scored", 0.0),))

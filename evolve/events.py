@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from evolve.graph import Direction, Expansion, Node, Status
+from evolve.graph import Cost, Direction, Expansion, Node, Status
 
 SCHEMA_VERSION = 1
 
@@ -36,6 +36,8 @@ class ExpansionAbandoned:
     expansion_id: str
     parent_id: str
     reason: str
+    cost: Cost = field(default_factory=Cost)
+    """What its model calls had cost by then."""
     kind: Literal["expansion_abandoned"] = "expansion_abandoned"
 
 

@@ -178,6 +178,7 @@ class SearchGraph:
         self.best: Node | None = None
         self.branch_best: dict[str, Node] = {}
         self.cost = Cost()
+        """What everything settled has cost: nodes and abandoned expansions, but not those in flight."""
         self.rewards: dict[str, float] = {}
         self.by_fingerprint: dict[str, str] = {}
         self._stats: dict[str, Stats] = {ROOT_ID: Stats()}
@@ -202,6 +203,7 @@ class SearchGraph:
                 self._start(event.expansion)
             case "expansion_abandoned":
                 self._end(self.pending.pop(event.expansion_id))
+                self.cost += event.cost
             case "node_added":
                 self._add(event.node)
             case "reward_backpropagated":

@@ -9,6 +9,7 @@ that does not parse, are compared as text without blank ends and empty lines.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ def fingerprint(files: Files) -> str:
     return digest.hexdigest()
 
 
+@functools.lru_cache(maxsize=64)  # a program is looked at again after a review, and by those that keep a file
 def _normal(path: str, text: str) -> str:
     if is_python(path):
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -44,19 +44,24 @@ class Call:
 class CallLog:
     """Thread-safe. Keeps in memory only the totals and the calls of expansions that have not finished."""
 
-    def __init__(self, path: Path, artifacts: Artifacts, unfinished: frozenset[str]) -> None:
-        """`unfinished`: ids of the expansions in flight, whose replies are served again."""
+    def __init__(self, path: Path, artifacts: Artifacts, settled: Cost, unfinished: Collection[str]) -> None:
+        """`settled`: cost of everything that has finished; `unfinished`: ids of the expansions in flight, whose replies
+        are served again. Only lines that may be theirs are parsed: a long run has many others.
+        """
         self._log = LineLog(path)
         self._artifacts = artifacts
         self._lock = threading.Lock()
         self._paid: dict[str, Call] = {}
         self._costs: dict[str, Cost] = {}
-        self.total = Cost()
+        self.total = settled
         """What every call of the run has cost so far."""
-        for call in read_calls(path):
-            self.total += call.cost
-            if call.expansion_id in unfinished:
-                self._remember(call)
+        marks = [f'"{expansion_id}/'.encode() for expansion_id in unfinished]
+        for line in read_lines(path):
+            if any(mark in line for mark in marks):
+                call = Call(**json.loads(line))
+                if call.expansion_id in unfinished:
+                    self._remember(call)
+                    self.total += call.cost
 
     def find(self, request: Request) -> Reply | None:
         with self._lock:

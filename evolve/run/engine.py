@@ -181,8 +181,8 @@ class Engine:
     def _abandon(self, expansion: Expansion, error: ServiceError) -> None:
         """A service, not the candidate, failed: no node gets the blame."""
         self._services.twins.release(expansion.id)
-        self._services.calls.settle(expansion.id)
-        self._commit([ExpansionAbandoned(expansion.id, expansion.parent_id, error.message)])
+        cost = self._services.calls.settle(expansion.id)
+        self._commit([ExpansionAbandoned(expansion.id, expansion.parent_id, error.message, cost)])
         self._observer.abandoned(self._state.graph, expansion, error.message)
         self._abandoned_in_row += 1
         if self._abandoned_in_row >= ABANDONED_IN_ROW:

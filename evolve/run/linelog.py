@@ -28,7 +28,7 @@ class LineLog:
                 f"{path.parent}: another process is working on this run",
                 hint="wait for it, or end it with `evolve stop`; look at it with `evolve status`",
             ) from None
-        self._end = _intact_length(self._fd)
+        self._end = _after_newline(self._fd, os.fstat(self._fd).st_size)
         os.ftruncate(self._fd, self._end)
 
     def append(self, line: bytes, *, durable: bool) -> None:
@@ -53,6 +53,13 @@ class LineLog:
             raise
         self._end += len(data)
 
+    def last_line(self) -> bytes | None:
+        """Without its newline; None while there is no line."""
+        if self._end == 0:
+            return None
+        start = _after_newline(self._fd, self._end - 1)
+        return os.pread(self._fd, self._end - 1 - start, start)
+
     def close(self) -> None:
         """Give up the lock; a second call does nothing."""
         if self._fd >= 0:
@@ -73,9 +80,8 @@ def read_lines(path: Path) -> Iterator[bytes]:
             yield line[:-1]
 
 
-def _intact_length(fd: int) -> int:
-    """Length up to and including the last newline."""
-    end = os.fstat(fd).st_size
+def _after_newline(fd: int, end: int) -> int:
+    """Where the bytes after the last newline before `end` begin."""
     while end > 0:
         start = max(0, end - 65536)
         newline = os.pread(fd, end - start, start).rfind(b"\n")

@@ -93,7 +93,7 @@ def open_engine(
             journal.commit([event])
             state.absorb(event)
         artifacts = opened.enter_context(Artifacts(run.artifacts))
-        calls = CallLog(run.calls, artifacts, frozenset(graph.pending))
+        calls = CallLog(run.calls, artifacts, graph.cost, graph.pending.keys())
         opened.callback(calls.close)
         timeline = Timeline(run.timeline)
         opened.callback(timeline.close)

@@ -17,8 +17,8 @@ class Timeline:
 
     def __init__(self, path: Path) -> None:
         self._log = LineLog(path)
-        entries = list(read_timeline(path))
-        self._before_s = float(entries[-1]["active_s"]) if entries else 0.0
+        last = self._log.last_line()
+        self._before_s = float(json.loads(last)["active_s"]) if last else 0.0
         self._began = time.monotonic()
 
     @property

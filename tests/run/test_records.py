@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from evolve.llm.base import Message, Reply, Request, Usage
 from evolve.run.artifacts import Artifacts
 from evolve.run.budget import Budget
 from evolve.run.calls import CallLog, read_calls
+from evolve.run.linelog import LineLog
 from evolve.run.rundir import RunDir, all_runs, create, digest_of, find, write_atomically
 from evolve.run.timeline import Timeline, read_timeline
 
@@ -68,11 +70,11 @@ def reply(text: str = "done") -> Reply:
 
 def test_a_paid_reply_is_served_again_only_to_the_same_question(tmp_path: Path) -> None:
     with Artifacts(tmp_path / "a.sqlite") as artifacts:
-        first = CallLog(tmp_path / "calls.jsonl", artifacts, frozenset())
+        first = CallLog(tmp_path / "calls.jsonl", artifacts, Cost(), ())
         first.record(request(), reply(), 1.5)
         first.record(request("n2/coder/1"), reply("finished"), 1.5)
         first.close()
-        again = CallLog(tmp_path / "calls.jsonl", artifacts, frozenset({"n3"}))
+        again = CallLog(tmp_path / "calls.jsonl", artifacts, Cost(1, 10, 5, 0.25), {"n3"})
         assert again.find(request()) == reply()
         assert again.find(request(prompt="another")) is None
         assert again.find(request("n2/coder/1")) is None, "n2 has finished, its calls are not kept"
@@ -85,7 +87,7 @@ def test_a_paid_reply_is_served_again_only_to_the_same_question(tmp_path: Path) 
 
 def test_calls_from_many_threads_are_all_logged(tmp_path: Path) -> None:
     with Artifacts(tmp_path / "a.sqlite") as artifacts:
-        log = CallLog(tmp_path / "calls.jsonl", artifacts, frozenset())
+        log = CallLog(tmp_path / "calls.jsonl", artifacts, Cost(), ())
         threads = [
             threading.Thread(target=log.record, args=(request(f"n{number}/coder/1"), reply(str(number)), 0.0))
             for number in range(16)
@@ -108,6 +110,18 @@ def test_active_time_adds_up_over_sessions(tmp_path: Path) -> None:
     assert 3600 <= timeline.active_s < 3700
     timeline.close()
     assert [entry["what"] for entry in read_timeline(path)] == ["node", "started"]
+
+
+@given(st.lists(st.binary(max_size=50).map(lambda line: line.replace(b"\n", b"")), max_size=5), st.binary(max_size=9))
+def test_the_last_line_is_the_last_complete_one(lines: list[bytes], torn: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        path.write_bytes(b"".join(line + b"\n" for line in lines) + torn.replace(b"\n", b""))
+        log = LineLog(path)
+        assert log.last_line() == (lines[-1] if lines else None)
+        log.append(b"more", durable=True)
+        assert log.last_line() == b"more"
+        log.close()
 
 
 def budget(spent: Cost = Cost(), active_s: float = 0.0, **limits: float) -> Budget:  # noqa: B008

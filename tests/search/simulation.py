@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from evolve.config import SearchConfig
 from evolve.events import Event, ExpansionAbandoned, ExpansionStarted, RunStarted
-from evolve.graph import Direction, Expansion, SearchGraph, Status
+from evolve.graph import Cost, Direction, Expansion, SearchGraph, Status
 from evolve.operators.debug import Debug
 from evolve.operators.draft import Draft
 from evolve.operators.improve import Improve
@@ -52,7 +52,7 @@ class Simulation:
         self.commit(*self.planner.tell(self.graph, expansion, outcome))
 
     def abandon(self, expansion: Expansion) -> None:
-        self.commit(ExpansionAbandoned(expansion.id, expansion.parent_id, "the endpoint is down"))
+        self.commit(ExpansionAbandoned(expansion.id, expansion.parent_id, "the endpoint is down", Cost(1, 2, 3)))
 
     def run(self, steps: int, judge: Callable[[Expansion], Outcome | None], workers: int = 1, chaos: int = 0) -> None:
         """`judge` returning None abandons the expansion. Rollouts finish in an order drawn from `chaos`."""
