@@ -7,6 +7,7 @@ service is an exception.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from evolve.agent import coder, reviewer, strategist
 from evolve.agent.brief import Attempt, Brief, Candidate, NoCandidate, Plan, Solution
 from evolve.agent.fingerprint import fingerprint
 from evolve.config import AgentConfig
+from evolve.errors import BudgetSpent, SandboxError
 from evolve.events import Experience
 from evolve.graph import Expansion, Node, Reference
 from evolve.llm.base import LLM
@@ -27,6 +29,10 @@ from evolve.sandbox.base import SandboxProvider
 from evolve.search.planner import INITIAL, Outcome
 from evolve.tasks.base import Evaluation, Task
 
+logger = logging.getLogger(__name__)
+
+SANDBOX_PAUSES_S = (1.0, 5.0, 15.0)
+"""Pauses before a sandbox that failed is tried again."""
 GIVEN = Plan(hypothesis="the initial program, as given")
 
 
@@ -57,6 +63,8 @@ class Services:
     artifacts: Artifacts
     calls: CallLog
     twins: Twins
+    interrupt: threading.Event
+    """Set when pauses are to end early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,24 @@ def _judge(candidate: Candidate, assignment: Assignment, services: Services) -> 
     twin_id = services.twins.claim(program, assignment.expansion.id)
     if twin_id is not None:
         return _duplicate(candidate, program, twin_id, services)
-    return _judged(candidate, program, services.task.grade(candidate.files, services.provider), services)
+    return _judged(candidate, program, _grade(candidate, services), services)
+
+
+def _grade(candidate: Candidate, services: Services) -> Evaluation:
+    """Judge it; a sandbox that is out of order for a moment, as when its engine restarts, is tried again.
+
+    Raises SandboxError when it stays out of order, and BudgetSpent when the pause before another try is interrupted.
+    """
+    for pause_s in SANDBOX_PAUSES_S:
+        try:
+            return services.task.grade(candidate.files, services.provider)
+        except SandboxError as error:
+            if not error.retryable:
+                raise
+            logger.info("%s; trying again in %g s", error.message, pause_s)
+        if services.interrupt.wait(pause_s):
+            raise BudgetSpent("interrupted")
+    return services.task.grade(candidate.files, services.provider)
 
 
 def _brief(assignment: Assignment, services: Services) -> Brief:

@@ -11,14 +11,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from evolve.agent import markers
 from evolve.config import JobConfig
 from evolve.errors import ConfigError
 from evolve.events import RunStarted
 from evolve.graph import SearchGraph
 from evolve.jobfile import Job
+from evolve.llm.base import LLM, Role
 from evolve.llm.stack import build_role, unpriced_models
 from evolve.operators.base import Operator
-from evolve.plugins import BuildContext
+from evolve.plugins import BuildContext, PluginConfig
 from evolve.prompts import Prompts
 from evolve.run.artifacts import Artifacts
 from evolve.run.budget import Budget
@@ -59,8 +61,10 @@ def build_parts(job: Job) -> Parts:
     for provider in providers:  # building touches nothing; `manual` wants some run directory to name
         provider.build(replace(context, run_dir=job.base_dir))
     _operators(job)
+    task: Task = config.task.build(context)
+    markers.check(task.sheet.initial)
     override = job.base_dir / config.agent.prompts if config.agent.prompts else None
-    return Parts(config.task.build(context), config.sandbox.build(context), Prompts(override))
+    return Parts(task, config.sandbox.build(context), Prompts(override))
 
 
 def manifest_facts(parts: Parts) -> dict[str, Any]:
@@ -98,17 +102,7 @@ def open_engine(
         timeline = Timeline(run.timeline)
         opened.callback(timeline.close)
         budget = Budget(config.budget, lambda: calls.total, lambda: timeline.active_s)
-        context = BuildContext(job.base_dir, config.seed, run.path)
-        llm = config.llm
-        roles = {
-            role: build_role(providers, llm.retry, llm.prices, context, calls, budget, interrupt)
-            for role, providers in (
-                ("strategist", llm.strategist or llm.coder),
-                ("coder", llm.coder),
-                ("reviewer", llm.reviewer),
-            )
-            if providers
-        }
+        roles = _roles(run, job, calls, budget, interrupt)
         services = Services(
             task=parts.task,
             agent=config.agent,
@@ -120,6 +114,7 @@ def open_engine(
             artifacts=artifacts,
             calls=calls,
             twins=Twins(graph.by_fingerprint),
+            interrupt=interrupt,
         )
         parts.provider.sweep()
         opened.callback(parts.provider.close)
@@ -134,6 +129,22 @@ def open_engine(
             timeline.note("stopped", reason="error", error=str(error) or type(error).__name__)
             raise
         timeline.note("stopped", reason=engine.stop_reason)
+
+
+def _roles(run: RunDir, job: Job, calls: CallLog, budget: Budget, interrupt: threading.Event) -> dict[Role, LLM]:
+    """The wrapped provider of every role that has one; the strategist's default is the coder's."""
+    llm = job.config.llm
+    context = BuildContext(job.base_dir, job.config.seed, run.path)
+    configured: dict[Role, list[PluginConfig]] = {
+        "strategist": llm.strategist or llm.coder,
+        "coder": llm.coder,
+        "reviewer": llm.reviewer,
+    }
+    return {
+        role: build_role(providers, llm.retry, llm.prices, context, calls, budget, interrupt)
+        for role, providers in configured.items()
+        if providers
+    }
 
 
 def fold_state(run: RunDir, job: Job) -> State:
