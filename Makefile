@@ -9,7 +9,8 @@ demo: .venv/installed
 	$(BIN)/evolve run examples/circle_packing/job.yaml
 
 test: .venv/installed-dev
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 

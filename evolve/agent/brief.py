@@ -99,6 +99,15 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, and what it took to get it."""
+
+    plan: Plan
+    reasks: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A program that has not run yet."""
 

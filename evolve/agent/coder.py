@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Literal
 
 from evolve.agent.brief import Brief, Candidate, Mode, NoCandidate, Plan
-from evolve.agent.context import CHARACTERS_PER_TOKEN, editable, facts, fit
+from evolve.agent.context import CHARACTERS_PER_TOKEN, editable, facts, fit, shows_program
 from evolve.agent.dialogue import Answer, Refused, ask
 from evolve.agent.program import Written, read_program
 from evolve.agent.replies import Refusal
 from evolve.agent.text import clean, clip
 from evolve.config import AgentConfig
-from evolve.llm.base import LLM, Files, Message
+from evolve.llm.base import LLM, Files, Message, Reply
 from evolve.prompts import Prompts, fenced
 
 
@@ -52,7 +52,9 @@ def rewrite(
     if isinstance(answer.value, Refusal):
         return replace(written, reasks=written.reasks + 1, notes=(*notes, *answer.notes))
     again = answer.value
-    return Candidate(plan, again.files, again.mode, written.reasks + 1, (*notes, *again.notes))
+    # The edit that the plan describes may be the one that was made before.
+    redone = replace(plan, hypothesis=f"redone: {plan.hypothesis}")
+    return Candidate(redone, again.files, again.mode, written.reasks + 1, (*notes, *again.notes))
 
 
 class _Author:
@@ -61,6 +63,8 @@ class _Author:
     def __init__(self, brief: Brief, plan: Plan, prompts: Prompts, settings: AgentConfig, mode: Mode) -> None:
         self.mode = mode
         """The form the latest request asked for."""
+        self._all_shown = True
+        """Whether that request had the whole program in it."""
         self._brief, self._plan, self._prompts = brief, plan, prompts
         self._setting = settings.mode
         self._limit = settings.prompt_tokens * CHARACTERS_PER_TOKEN
@@ -71,7 +75,7 @@ class _Author:
         return ask(
             llm,
             call,
-            lambda reply: read_program(reply, self.mode, self._brief.base, self._brief.task),
+            self._read,
             name=self._brief.expansion_id,
             role="coder",
             reasks=reasks,
@@ -80,9 +84,22 @@ class _Author:
         )
 
     def messages(self, refused: Refused | None) -> tuple[Message, ...]:
-        """The whole conversation: an example where the form needs one, the task, and what was refused."""
+        """The whole conversation: an example where the form needs one, the task, and what was refused.
+
+        A program too long to be shown whole can only be edited: written whole it would lose the lines left out.
+        """
         if refused:
             self.mode = choose_mode(self._setting, self._brief.operator, edits_refused=True)
+        messages = self._conversation(refused)
+        if self.mode == "whole" and not self._all_shown:
+            self.mode = "diff"
+            messages = self._conversation(refused)
+        return messages
+
+    def _read(self, reply: Reply) -> Written | Refusal:
+        return read_program(reply, self.mode, self._brief.base, self._brief.task, edits_only=not self._all_shown)
+
+    def _conversation(self, refused: Refused | None) -> tuple[Message, ...]:
         opening = [Message("system", self._prompts.render("coder/system.j2"))]
         if self.mode == "diff":
             opening += [
@@ -97,7 +114,8 @@ class _Author:
                 Message("user", self._prompts.render("coder/refused.j2", reason=reason, mode=self.mode)),
             ]
         rest = sum(len(message.content) for message in (*opening, *closing))
-        request = fit(self._brief, self._limit - rest, self._request)
+        request, shown = fit(self._brief, self._limit - rest, self._request)
+        self._all_shown = shows_program(shown, self._brief)
         return (*opening, Message("user", request), *closing)
 
     def _request(self, shown: Brief) -> str:

@@ -73,6 +73,11 @@ def editable(brief: Brief) -> list[str]:
     return sorted(path for path in brief.base if path not in brief.task.protected)
 
 
+def shows_program(shown: Brief, brief: Brief) -> bool:
+    """Whether all that may change of the program is left in the trimmed brief."""
+    return all(shown.base[path] == clean(brief.base[path]) for path in editable(brief))
+
+
 def showing(brief: Brief, files: Files) -> Brief:
     """The brief as if these files were the program it starts from; for rendering only."""
     if brief.parent:
@@ -80,8 +85,8 @@ def showing(brief: Brief, files: Files) -> Brief:
     return replace(brief, task=replace(brief.task, initial=files))
 
 
-def fit(brief: Brief, limit: int, render: Callable[[Brief], str]) -> str:
-    """Render the brief in at most `limit` characters, leaving out what helps least.
+def fit(brief: Brief, limit: int, render: Callable[[Brief], str]) -> tuple[str, Brief]:
+    """Render the brief in at most `limit` characters, leaving out what helps least; the text and the brief it shows.
 
     Raises PromptError if the template's own words are too long.
     """
@@ -91,7 +96,7 @@ def fit(brief: Brief, limit: int, render: Callable[[Brief], str]) -> str:
         text = render(shown)
         excess = len(text) - limit
         if excess <= 0:
-            return text
+            return text, shown
         if room <= 0:
             raise PromptError(
                 f"a prompt of {brief.task.name} has {excess} characters too many even without program and results",

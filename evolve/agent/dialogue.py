@@ -27,6 +27,7 @@ class Answer(Generic[T]):
     value: T | Refusal
     refused: tuple[Refused, ...]
     """Every reply that was not used, the last one too if it was refused."""
+    role: Role
 
     @property
     def reasks(self) -> int:
@@ -35,7 +36,7 @@ class Answer(Generic[T]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(f"reply {number} refused: {one.reason}" for number, one in enumerate(self.refused, start=1))
+        return tuple(f"{self.role}: reply {n} refused: {one.reason}" for n, one in enumerate(self.refused, start=1))
 
 
 def ask(
@@ -61,7 +62,7 @@ def ask(
         reply = llm.complete(Request(f"{name}/{role}/{first + len(refused)}", role, messages, schema, materials))
         value = read(reply)
         if not isinstance(value, Refusal):
-            return Answer(value, tuple(refused))
+            return Answer(value, tuple(refused), role)
         refused.append(Refused(reply.text, value.reason))
         if len(refused) > reasks:
-            return Answer(value, tuple(refused))
+            return Answer(value, tuple(refused), role)

@@ -38,11 +38,13 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
-def read_program(reply: Reply, mode: Mode, base: Files, task: TaskSheet) -> Written | Refusal:
+def read_program(
+    reply: Reply, mode: Mode, base: Files, task: TaskSheet, *, edits_only: bool = False
+) -> Written | Refusal:
     """The program a reply makes of `base`.
 
     `whole`: every file that changes, in a fenced block. `diff`: SEARCH/REPLACE blocks; a reply without any that holds
-    whole files instead is taken as `whole`.
+    whole files instead is taken as `whole`, unless its author did not see all of the program (`edits_only`).
     """
     if reply.finish == "length":
         return Refusal("the reply was cut off at the token limit; answer more briefly and write a shorter program")
@@ -53,6 +55,8 @@ def read_program(reply: Reply, mode: Mode, base: Files, task: TaskSheet) -> Writ
     edits = has_edits(text)
     if mode == "diff" and (edits or not fenced_blocks(text)):
         return _from_edits(text, base, task, editable)
+    if edits_only:
+        return Refusal("the program is too long to be written whole; answer with SEARCH/REPLACE blocks")
     if edits:
         return Refusal("the reply has SEARCH/REPLACE blocks where whole files were asked for")
     return _from_files(text, base, task, editable)

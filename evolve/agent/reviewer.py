@@ -20,7 +20,7 @@ def review(
     """The candidate, mended where the reviewer's edits apply and leave a program that can be read."""
     limit = settings.prompt_tokens * CHARACTERS_PER_TOKEN
     system = Message("system", prompts.render("reviewer/system.j2"))
-    text = fit(
+    text, _ = fit(
         showing(brief, candidate.files),
         limit - len(system.content),
         lambda shown: prompts.render("reviewer/review.j2", plan=plan, **facts(shown)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evolve.agent.brief import Brief, NoCandidate, Plan
+from evolve.agent.brief import Brief, NoCandidate, Plan, Planned
 from evolve.agent.context import CHARACTERS_PER_TOKEN, facts, fit
 from evolve.agent.dialogue import Refused, ask
 from evolve.agent.replies import Refusal, prose_plan, read_plan
@@ -34,7 +34,7 @@ SCHEMA = {
 """JSON schema of a plan."""
 
 
-def plan(brief: Brief, llm: LLM, prompts: Prompts, settings: AgentConfig) -> Plan | NoCandidate:
+def plan(brief: Brief, llm: LLM, prompts: Prompts, settings: AgentConfig) -> Planned | NoCandidate:
     """What to try next. A reply in prose counts as a plan once asking again has not helped; an empty one does not."""
     answer = ask(
         llm,
@@ -47,10 +47,10 @@ def plan(brief: Brief, llm: LLM, prompts: Prompts, settings: AgentConfig) -> Pla
         schema=SCHEMA,
     )
     if not isinstance(answer.value, Refusal):
-        return answer.value
+        return Planned(answer.value, answer.reasks, answer.notes)
     prose = next(filter(None, (prose_plan(refused.text) for refused in reversed(answer.refused))), None)
     if prose:
-        return prose
+        return Planned(prose, answer.reasks, (*answer.notes, "the plan is made of a reply's prose"))
     reason = f"the strategist gave no plan: {answer.value.reason}"
     return NoCandidate(Plan(hypothesis="(no plan)"), reason, reasks=answer.reasks, notes=answer.notes)
 
@@ -77,5 +77,5 @@ def _messages(brief: Brief, prompts: Prompts, settings: AgentConfig, refused: Re
         after = (Message("assistant", shown), Message("user", reason))
     name = template(brief.operator, prompts)
     rest = len(system.content) + sum(len(message.content) for message in after)
-    text = fit(brief, limit - rest, lambda shown: prompts.render(name, **facts(shown)))
+    text, _ = fit(brief, limit - rest, lambda shown: prompts.render(name, **facts(shown)))
     return (system, Message("user", text), *after)

@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from evolve.agent import coder, reviewer, strategist
@@ -107,10 +107,16 @@ def roll_out(assignment: Assignment, services: Services) -> Rollout:
 
 
 def _write(brief: Brief, services: Services) -> Candidate | NoCandidate:
-    """Plan, write and review. A program that was judged before is asked for once more, with the reason."""
-    plan = strategist.plan(brief, services.strategist, services.prompts, services.agent)
-    if isinstance(plan, NoCandidate):
-        return plan
+    """Plan, write and review; the re-asks of the plan count as the program's."""
+    planned = strategist.plan(brief, services.strategist, services.prompts, services.agent)
+    if isinstance(planned, NoCandidate):
+        return planned
+    written = _carry_out(brief, planned.plan, services)
+    return replace(written, reasks=planned.reasks + written.reasks, notes=(*planned.notes, *written.notes))
+
+
+def _carry_out(brief: Brief, plan: Plan, services: Services) -> Candidate | NoCandidate:
+    """Write and review. A program that was judged before is asked for once more, with the reason."""
     written = coder.write(brief, plan, services.coder, services.prompts, services.agent)
     if isinstance(written, NoCandidate):
         return written

@@ -134,17 +134,22 @@ class OpenAIServer:
     A function answers by the request instead; it is called from several threads at once.
     """
 
-    def __init__(self, answers: Sequence[Answer] | Respond) -> None:
+    def __init__(self, answers: Sequence[Answer] | Respond, port: int = 0) -> None:
+        """`port` 0 takes any that is free."""
         self.requests: list[Seen] = []
         self._respond = answers if callable(answers) else _in_order(answers)
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._http = _Http(("127.0.0.1", 0), self._handler())
+        self._http = _Http(("127.0.0.1", port), self._handler())
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), name="openai-server")
 
     @property
+    def port(self) -> int:
+        return int(self._http.server_address[1])
+
+    @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -97,7 +97,7 @@ def test_golden(
     else:
         if "plan" in GIVEN[name]:
             given["plan"] = plan  # type: ignore[assignment]
-        text = fit(briefs[case], 20_000, lambda shown: prompts.render(name, **{**facts(shown), **given}))
+        text, _ = fit(briefs[case], 20_000, lambda shown: prompts.render(name, **{**facts(shown), **given}))
     golden = GOLDEN / f"{name.replace('/', '-').removesuffix('.j2')}.{case}.md"
     if os.environ.get("EVOLVE_UPDATE_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)

@@ -1,0 +1,198 @@
+"""A folder with a task and a job, whole `evolve` commands as processes of their own, and what they must not leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from evolve.graph import SearchGraph
+from evolve.run.calls import Call, read_calls
+from evolve.run.journal import read_journal
+from evolve.run.rundir import RunDir
+
+LIMIT_S = 60.0
+"""No single wait may take longer; it only bounds a hang."""
+
+TASK = {
+    "task.md": "# Toy\n\nMake the number that `solve()` returns as large as possible.\n",
+    "initial.py": "def solve():\n    return 0\n",
+    "grader.py": "def grade(answer):\n    return {'score': float(answer)}\n",
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    pid: int
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """What `--json` printed."""
+        return json.loads(self.out.splitlines()[-1])
+
+    @property
+    def told(self) -> tuple[str, str]:
+        """The two lines that end every error."""
+        error, hint = self.err.splitlines()[-2:]
+        assert error.startswith("error: "), self.err
+        assert hint.startswith("hint: "), self.err
+        assert "Traceback" not in self.err
+        return error.removeprefix("error: "), hint.removeprefix("hint: ")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one test works. Every command sees `scratch` as the place for sandboxes' folders."""
+
+    folder: Path
+    runs: Path
+    scratch: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    """On top of this process's own."""
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Put files below the folder."""
+        for name, text in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def job(self, llm: Mapping[str, Any], task: Mapping[str, str] = TASK, **sections: Any) -> str:
+        """Write a task and a job for it; the job's path. Sections replace the defaults."""
+        self.write({f"task/{name}": text for name, text in task.items()})
+        job = {
+            "name": "toy",
+            "task": {"kind": "program", "path": "task"},
+            "search": {"workers": 1},
+            "llm": dict(llm),
+            "sandbox": "process",
+            "budget": {"steps": 4},
+        }
+        self.write({"job.yaml": yaml.safe_dump(job | sections)})
+        return str(self.folder / "job.yaml")
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The command, under way."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "evolve", *arguments],
+            env=os.environ | {"EVOLVE_RUNS": str(self.runs), "TMPDIR": str(self.scratch)} | self.environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def evolve(self, *arguments: str) -> Done:
+        return ended(self.start(*arguments))
+
+    def data(self, *arguments: str) -> Any:
+        """What a command that must succeed prints with `--json`."""
+        done = self.evolve(*arguments, "--json")
+        assert done.code == 0, done.err
+        return done.data
+
+    def run(self, name: str = "one") -> RunDir:
+        return RunDir(self.runs / name)
+
+    def graph(self, name: str = "one") -> SearchGraph:
+        return SearchGraph.fold(read_journal(self.run(name).journal))
+
+    def calls(self, name: str = "one") -> list[Call]:
+        return list(read_calls(self.run(name).calls))
+
+    def assert_clean(self) -> None:
+        """No process works here any more, and no sandbox has left a file."""
+        wait_until(lambda: left_behind(self.folder) == [])
+        assert [path.name for path in self.scratch.rglob("*")] == []
+
+
+def ended(process: subprocess.Popen[str]) -> Done:
+    out, err = process.communicate(timeout=LIMIT_S)
+    return Done(process.pid, process.returncode, out, err)
+
+
+def killed(process: subprocess.Popen[str]) -> Done:
+    process.send_signal(signal.SIGKILL)
+    return ended(process)
+
+
+def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    """Wait for something that must happen, before `process` ends."""
+    limit = time.monotonic() + LIMIT_S
+    while not happened():
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"it ended before: {ended(process).err}")
+        assert time.monotonic() < limit, "it never came to that"
+        time.sleep(0.005)
+
+
+def lines_of(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Command lines of living processes that mention the folder or work in it."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            try:
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                works_in = (process / "cwd").readlink()
+            except OSError:
+                continue
+            if str(folder) in command or works_in.is_relative_to(folder):
+                found.append(command)
+    return found
+
+
+def containers_of(pid: int) -> list[str]:
+    """Containers, in whatever state, that a process of this machine made for its candidates."""
+    listed = subprocess.run(
+        ["docker", "ps", "-a", "--format", '{{.ID}} {{.Label "evolve.owner"}}'],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=LIMIT_S,
+    )
+    return [line for line in listed.stdout.splitlines() if re.fullmatch(rf"\w+ {pid}-.*", line)]
+
+
+# Replies that models give ---------------------------------------------------------------------------------------------
+
+
+def plan(hypothesis: str) -> str:
+    return json.dumps({"hypothesis": hypothesis, "why": "", "changes": [], "keep": "", "predicted_gain": None})
+
+
+def program(body: str, path: str = "initial.py") -> str:
+    """A reply with a whole file."""
+    return f"```python path={path}\n{body}```\n"
+
+
+def returning(number: float) -> str:
+    return program(f"def solve():\n    return {number}\n")
+
+
+def script(*replies: tuple[str, str]) -> str:
+    """A file for `kind: scripted`: role and text of each reply, in order."""
+    return yaml.safe_dump([{"role": role, "text": text} for role, text in replies])
+
+
+def steps(*coder: str) -> str:
+    """A script with a plan for every reply of the coder."""
+    return script(*(pair for n, text in enumerate(coder) for pair in (("strategist", plan(f"idea {n}")), ("coder", text))))
