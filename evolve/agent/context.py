@@ -153,10 +153,20 @@ def _attempts(brief: Brief, room: _Room) -> Iterator[Attempt]:
 
 
 def _outcome(solution: Solution, room: _Room, *, artifacts: bool = True) -> Solution:
+    stderr = clean_output(solution.stderr)
     return replace(
         solution,
         title=one_line(solution.title, 200),
-        feedback=room.take(clean_output(solution.feedback), _FEEDBACK),
-        stderr=room.take(clean_output(solution.stderr), _STDERR, keep="tail"),
+        feedback=room.take(_beyond(clean_output(solution.feedback), stderr), _FEEDBACK),
+        stderr=room.take(stderr, _STDERR, keep="tail"),
         artifacts=solution.artifacts if artifacts else {},
     )
+
+
+def _beyond(text: str, other: str) -> str:
+    """The text without the lines that it and the other both end with: a judge repeats the traceback."""
+    lines, ending = text.split("\n"), other.split("\n")
+    while lines and ending and lines[-1] == ending[-1]:
+        lines.pop()
+        ending.pop()
+    return "\n".join(lines)

@@ -13,6 +13,10 @@ from types import TracebackType
 from typing import Self
 
 from evolve.errors import DiskFull, RunError
+from evolve.run.disk import disk_full
+
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+"""The second one: no room for the index of its write-ahead log."""
 
 
 class Artifacts:
@@ -21,14 +25,21 @@ class Artifacts:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._full = False
+        """Whether there was no room once: SQLite then forgets every text put since the last flush."""
         if read_only:
             self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
             return
         self._db = sqlite3.connect(path, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.execute("CREATE TABLE IF NOT EXISTS artifacts (digest TEXT PRIMARY KEY, data BLOB NOT NULL)")
-        self._db.commit()
+        try:
+            with self._guarded():
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                self._db.execute("CREATE TABLE IF NOT EXISTS artifacts (digest TEXT PRIMARY KEY, data BLOB NOT NULL)")
+                self._db.commit()
+        except DiskFull:
+            self._db.close()
+            raise
 
     def put(self, text: str) -> str:
         """Store a text; its SHA-256 in hex. Lone surrogates, which no encoding carries, become question marks."""
@@ -68,14 +79,17 @@ class Artifacts:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Hold the lock, and turn SQLite's word for a full disk into ours."""
+        """Hold the lock, and turn SQLite's words for a full disk into ours.
+
+        Once full, always full: another thread's texts are gone too, and its flush must not succeed without them.
+        """
         with self._lock:
+            if self._full:
+                raise disk_full(self._path)
             try:
                 yield
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                if error.sqlite_errorcode not in _NO_ROOM:
                     raise
-                raise DiskFull(
-                    f"{self._path}: no space left; everything recorded before is intact",
-                    hint="free some space, then go on with `evolve resume`",
-                ) from None
+                self._full = True
+                raise disk_full(self._path) from None

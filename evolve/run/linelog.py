@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from evolve.errors import DiskFull, RunLocked
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+from evolve.errors import RunError, RunLocked
+from evolve.run.disk import needs_room
 
 
 class LineLog:
     """One writer at a time, by flock. A torn last line, left by a crash, is cut when the log is opened for writing."""
 
     def __init__(self, path: Path) -> None:
-        """Open for appending. Raises RunLocked when another process has it open."""
+        """Open for appending. Raises RunLocked when another process has it open, RunError when it cannot be written."""
         self._path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise RunError(
+                f"{path}: cannot be written: {error.strerror}",
+                hint="the run's directory must be there, be yours and have room",
+            ) from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -37,20 +41,16 @@ class LineLog:
         Raises DiskFull, and then leaves no half line behind.
         """
         data = memoryview(line + b"\n")
-        try:
-            written = 0
-            while written < len(data):
-                written += os.pwrite(self._fd, data[written:], self._end + written)
-            if durable:
-                os.fdatasync(self._fd)
-        except OSError as error:
-            os.ftruncate(self._fd, self._end)
-            if error.errno in _FULL:
-                raise DiskFull(
-                    f"{self._path}: no space left; everything recorded before is intact",
-                    hint="free some space, then go on with `evolve resume`",
-                ) from None
-            raise
+        with needs_room(self._path):
+            try:
+                written = 0
+                while written < len(data):
+                    written += os.pwrite(self._fd, data[written:], self._end + written)
+                if durable:
+                    os.fdatasync(self._fd)
+            except OSError:
+                os.ftruncate(self._fd, self._end)
+                raise
         self._end += len(data)
 
     def last_line(self) -> bytes | None:

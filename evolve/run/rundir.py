@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from evolve import __version__
-from evolve.errors import RunExists, RunNotFound
+from evolve.errors import RunError, RunExists, RunNotFound
+from evolve.run.disk import needs_room
 
 if TYPE_CHECKING:  # a job file's types are most of a command's start, and a look at a run needs none
     from evolve.jobfile import Job
@@ -84,24 +85,26 @@ class RunDir:
         return dict(manifest)
 
     def save_config(self, job: Job) -> None:
-        """Replace the resolved configuration, e.g. after a resume with another budget."""
+        """Replace the resolved configuration, e.g. after a resume with another budget. Raises DiskFull."""
         from evolve.jobfile import dump_job
 
-        write_atomically(self.config, dump_job(job.config))
+        with needs_room(self.config):
+            write_atomically(self.config, dump_job(job.config))
 
     def publish_best(self, node_id: str, files: Mapping[str, str], card: Mapping[str, Any]) -> None:
-        """Replace `best/` at once: a reader sees the old solution or the new one, never a mixture."""
+        """Replace `best/` at once: a reader sees the old solution or the new one, never a mixture. Raises DiskFull."""
         folder = self.path / f".best-{node_id}"
         shutil.rmtree(folder, ignore_errors=True)
-        for name, text in files.items():
-            target = folder / PurePosixPath(name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
-        (folder / "score.json").write_text(json.dumps(dict(card), indent=2) + "\n", encoding="utf-8")
-        link = self.path / ".best-link"
-        link.unlink(missing_ok=True)
-        link.symlink_to(folder.name, target_is_directory=True)
-        link.replace(self.best)
+        with needs_room(self.best):
+            for name, text in files.items():
+                target = folder / PurePosixPath(name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
+            (folder / "score.json").write_text(json.dumps(dict(card), indent=2) + "\n", encoding="utf-8")
+            link = self.path / ".best-link"
+            link.unlink(missing_ok=True)
+            link.symlink_to(folder.name, target_is_directory=True)
+            link.replace(self.best)
         for old in self.path.glob(".best-n*"):
             if old.name != folder.name:
                 shutil.rmtree(old, ignore_errors=True)
@@ -110,7 +113,7 @@ class RunDir:
 def create(runs: Path, name: str | None, job: Job, facts: Mapping[str, Any]) -> RunDir:
     """Make a run directory, whole or not at all. `facts` go into the manifest beside versions and machine.
 
-    Raises RunExists when `name` was given and is taken.
+    Raises RunExists when `name` was given and is taken, RunError where no run can be made.
     """
     from importlib.metadata import version
 
@@ -119,9 +122,6 @@ def create(runs: Path, name: str | None, job: Job, facts: Mapping[str, Any]) -> 
     run = RunDir(runs / (name or f"{time.strftime('%Y%m%d-%H%M%S')}-{job.config.name}"))
     if name is None:
         run = _free(run)
-    runs.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".new-", dir=runs))
-    draft.chmod(0o755)
     manifest = {
         "evolve": __version__,
         "python": platform.python_version(),
@@ -130,8 +130,15 @@ def create(runs: Path, name: str | None, job: Job, facts: Mapping[str, Any]) -> 
         "base_dir": str(job.base_dir),
         **facts,
     }
-    (draft / "config.yaml").write_text(dump_job(job.config), encoding="utf-8")
-    (draft / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    files = {"config.yaml": dump_job(job.config), "manifest.json": json.dumps(manifest, indent=2) + "\n"}
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        draft = _draft(runs, files)
+    except OSError as error:
+        raise RunError(
+            f"{runs}: no run can be made here: {error.strerror}",
+            hint="free some space there, or choose another folder with --runs",
+        ) from None
     try:
         draft.rename(run.path)
     except OSError:
@@ -141,6 +148,19 @@ def create(runs: Path, name: str | None, job: Job, facts: Mapping[str, Any]) -> 
             hint=f"go on with it by `evolve resume {run.name}`, or choose another --name",
         ) from None
     return run
+
+
+def _draft(runs: Path, files: Mapping[str, str]) -> Path:
+    """A folder with the files, under a name that no run has; nothing if they do not fit."""
+    draft = Path(tempfile.mkdtemp(prefix=".new-", dir=runs))
+    try:
+        draft.chmod(0o755)
+        for name, text in files.items():
+            (draft / name).write_text(text, encoding="utf-8")
+    except OSError:
+        shutil.rmtree(draft)
+        raise
+    return draft
 
 
 def find(runs: Path, text: str) -> RunDir:
@@ -175,13 +195,18 @@ def all_runs(runs: Path) -> list[RunDir]:
 
 def write_atomically(path: Path, text: str) -> None:
     """A reader, or a crash, sees the old file or the new one."""
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(draft).chmod(0o644)
-    Path(draft).replace(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(0o644)
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise
 
 
 def digest_of(files: Mapping[str, str]) -> str:

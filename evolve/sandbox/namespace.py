@@ -26,7 +26,8 @@ from evolve.sandbox.base import Level, LimitsConfig, SandboxProvider
 from evolve.sandbox.process import ChildCell
 from evolve.sandbox.supervised import SupervisedProvider, environment, supervisor_argv
 
-WORKDIR = "/work"
+WORKDIR = "/candidate"
+"""A name no system folder and hardly a checkout has: what lies there on the host would be hidden."""
 NOBODY = "65534"
 SHARED_MEMORY_MB = 16
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/ld.so.cache")
@@ -36,7 +37,7 @@ PROBE = """
 import os
 with open("/proc/net/dev") as file:
     networks = [line.split(":")[0].strip() for line in file if ":" in line]
-print(os.getpid() != 1, os.getppid(), networks, os.listdir("/work"), os.access("/", os.W_OK), os.getuid() != 0)
+print(os.getpid() != 1, os.getppid(), networks, os.listdir("/candidate"), os.access("/", os.W_OK), os.getuid() != 0)
 """
 EXPECTED = "True 1 ['lo'] [] False True"
 
@@ -100,10 +101,11 @@ def enclosure(disk_bytes: int, *, root: bool) -> list[str]:
     sandbox = [
         *bubblewrap,
         *("--cap-drop", "ALL", "--hostname", "sandbox"),
+        *("--size", str(disk_bytes), "--tmpfs", "/tmp"),  # before the trees: a Python may live below /tmp
         *trees,
         *("--proc", "/proc", "--dev", "/dev"),
         *("--size", str(SHARED_MEMORY_MB << 20), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),
-        *("--size", str(disk_bytes), "--tmpfs", "/tmp", "--size", str(disk_bytes), "--tmpfs", WORKDIR),
+        *("--size", str(disk_bytes), "--tmpfs", WORKDIR),
         *("--remount-ro", "/", "--chdir", WORKDIR, "--"),
     ]
     if not root:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evolve.agent import coder, reviewer, strategist
-from evolve.agent.brief import Brief, Candidate, NoCandidate, Plan
+from evolve.agent.brief import Brief, Candidate, NoCandidate, Plan, Planned
 from evolve.agent.coder import choose_mode
 from evolve.agent.program import Written, read_program
 from evolve.agent.replies import Refusal
@@ -39,7 +39,7 @@ def ids(llm: Script) -> list[str]:
 
 def test_a_plan_at_once() -> None:
     llm = Script([GOOD_PLAN])
-    assert strategist.plan(BRIEFS["improve"], llm, PROMPTS, SETTINGS) == Plan("Shift rows.")
+    assert strategist.plan(BRIEFS["improve"], llm, PROMPTS, SETTINGS) == Planned(Plan("Shift rows."))
     [request] = llm.requests
     assert (request.call_id, request.role) == ("n8/strategist/1", "strategist")
     assert request.schema == strategist.SCHEMA
@@ -49,7 +49,8 @@ def test_a_plan_at_once() -> None:
 
 def test_the_reason_goes_back_with_the_reply_it_is_about() -> None:
     llm = Script(["I would shift rows somehow.", GOOD_PLAN])
-    assert strategist.plan(BRIEFS["draft"], llm, PROMPTS, SETTINGS) == Plan("Shift rows.")
+    notes = ("strategist: reply 1 refused: there is no JSON object in the reply",)
+    assert strategist.plan(BRIEFS["draft"], llm, PROMPTS, SETTINGS) == Planned(Plan("Shift rows."), 1, notes)
     assert ids(llm) == ["n7/strategist/1", "n7/strategist/2"]
     *first, reply, reason = llm.requests[1].messages
     assert tuple(first) == llm.requests[0].messages
@@ -59,7 +60,13 @@ def test_the_reason_goes_back_with_the_reply_it_is_about() -> None:
 
 def test_prose_is_a_plan_once_asking_again_did_not_help() -> None:
     llm = Script(["Shift the odd rows. It is denser.", ""])
-    assert strategist.plan(BRIEFS["draft"], llm, PROMPTS, SETTINGS) == Plan("Shift the odd rows.", "It is denser.")
+    planned = strategist.plan(BRIEFS["draft"], llm, PROMPTS, SETTINGS)
+    assert isinstance(planned, Planned)
+    assert (planned.plan, planned.reasks) == (Plan("Shift the odd rows.", "It is denser."), 1)
+    assert planned.notes[1:] == (
+        "strategist: reply 2 refused: the reply is empty",
+        "the plan is made of a reply's prose",
+    )
     assert llm.requests[1].messages[2].content == "Shift the odd rows. It is denser."
 
 
@@ -68,7 +75,7 @@ def test_no_words_are_no_plan() -> None:
     assert isinstance(found, NoCandidate)
     assert found.reason == "the strategist gave no plan: there is no JSON object in the reply"
     assert found.reasks == 1
-    assert found.notes[0] == "reply 1 refused: the reply is empty"
+    assert found.notes[0] == "strategist: reply 1 refused: the reply is empty"
 
 
 def test_as_many_reasks_as_the_settings_say() -> None:
@@ -141,7 +148,10 @@ def test_after_refused_edits_the_whole_program_is_asked_for() -> None:
     written = coder.write(BRIEFS["improve"], PLAN, llm, PROMPTS, SETTINGS)
     assert isinstance(written, Candidate)
     assert (written.mode, written.reasks) == ("whole", 1)
-    assert "reply 1 refused: block 1 (program.py): the SEARCH line `side = 7` is not in the file" in written.notes[0]
+    assert (
+        "coder: reply 1 refused: block 1 (program.py): the SEARCH line `side = 7` is not in the file"
+        in written.notes[0]
+    )
     _, request, reply, reason = llm.requests[1].messages
     assert "Write the complete new program.py" in request.content
     assert reply.content == BAD_EDIT
@@ -179,6 +189,8 @@ def test_another_program_for_the_same_plan() -> None:
     again = coder.rewrite(BRIEFS["improve"], PLAN, earlier, "The same as n2.", llm, PROMPTS, SETTINGS)
     assert again.files == {"program.py": PROGRAM.replace("side = 6", "side = 4")}
     assert (again.mode, again.reasks, again.notes) == ("whole", 2, ("a", "The same as n2."))
+    # What was written now may not be what the plan describes.
+    assert again.plan.title == "redone: Shift odd rows."
     assert ids(llm) == ["n8/coder/3"]
     *_, reply, reason = llm.requests[0].messages
     assert reply.content == f"```path=program.py\n{NEW}```"
@@ -189,7 +201,7 @@ def test_without_another_program_the_first_one_stays() -> None:
     earlier = Candidate(PLAN, {"program.py": NEW}, "diff")
     for settings in (SETTINGS, AgentConfig(mode="diff")):
         again = coder.rewrite(BRIEFS["improve"], PLAN, earlier, "A twin.", Script(["No."]), PROMPTS, settings)
-        assert (again.files, again.mode, again.reasks) == (earlier.files, "diff", 1)
+        assert (again.plan, again.files, again.mode, again.reasks) == (PLAN, earlier.files, "diff", 1)
         assert again.notes[0] == "A twin."
         assert "refused" in again.notes[1]
 
@@ -205,6 +217,31 @@ def test_no_prompt_is_over_the_limit() -> None:
     sizes = [sum(len(message.content) for message in request.messages) for request in llm.requests]
     assert len(sizes) == 4
     assert max(sizes) <= 6000
+
+
+LONG = PROGRAM + "".join(f"value_{number} = {number}\n" for number in range(2000))
+LONG_TASK = dataclasses.replace(BRIEFS["draft"].task, initial={"program.py": LONG})
+LONG_DRAFT = dataclasses.replace(BRIEFS["draft"], task=LONG_TASK)
+
+
+@pytest.mark.parametrize("mode", ["adaptive", "whole", "diff"])
+def test_a_program_too_long_to_be_shown_is_edited_and_loses_nothing(mode: Literal["adaptive", "whole", "diff"]) -> None:
+    llm = Script([WHOLE, GOOD_EDIT])
+    written = coder.write(LONG_DRAFT, PLAN, llm, PROMPTS, AgentConfig(mode=mode, prompt_tokens=2000))
+    assert isinstance(written, Candidate)
+    assert (written.mode, written.reasks) == ("diff", 1)
+    assert written.files == {"program.py": LONG.replace("side = 6", "side = 5")}
+    assert "too long to be written whole" in written.notes[0]
+    for request in llm.requests:
+        assert "lines left out" in request.messages[3].content
+        assert "SEARCH/REPLACE" in request.messages[3].content
+
+
+def test_a_program_that_just_fits_is_written_whole() -> None:
+    new = LONG.replace("side = 6", "side = 5")
+    llm = Script([f"```python\n{new}```"])
+    written = coder.write(LONG_DRAFT, PLAN, llm, PROMPTS, AgentConfig(mode="whole", prompt_tokens=20_000))
+    assert written == Candidate(PLAN, {"program.py": new}, "whole")
 
 
 # reading programs

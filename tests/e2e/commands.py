@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -53,6 +52,131 @@ class Done:
         assert hint.startswith("hint: "), self.err
         assert "Traceback" not in self.err
         return error.removeprefix("error: "), hint.removeprefix("hint: ")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A command under way."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+    """Where its output goes."""
+
+    def until(self, happened: Callable[[], bool]) -> None:
+        """Wait for something that must happen before the command ends."""
+
+        def seen() -> bool:
+            over = self.process.poll() is not None
+            assert happened() or not over, f"it ended before: {self.err.read_text()}"
+            return not over and happened()
+
+        wait_until(seen)
+
+    def until_said(self, words: str) -> None:
+        self.until(lambda: words in self.err.read_text())
+
+    def ended(self) -> Done:
+        code = self.process.wait(timeout=LIMIT_S)
+        return Done(self.process.pid, code, self.out.read_text(), self.err.read_text())
+
+    def killed(self) -> Done:
+        self.process.kill()
+        return self.ended()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one test works. Every command sees `scratch` as the place for sandboxes' folders."""
+
+    folder: Path
+    runs: Path
+    scratch: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    """On top of this process's own."""
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Put files below the folder."""
+        for name, text in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def job(self, llm: Mapping[str, Any], task: Mapping[str, str] = TASK, **sections: Any) -> str:
+        """Write a task and a job for it; the job's path. Sections replace the defaults."""
+        self.write({f"task/{name}": text for name, text in task.items()})
+        job = {
+            "name": "toy",
+            "task": {"kind": "program", "path": "task"},
+            "search": {"workers": 1},
+            "llm": dict(llm),
+            "sandbox": "process",
+            "budget": {"steps": 4},
+        }
+        self.write({"job.yaml": yaml.safe_dump(job | sections)})
+        return str(self.folder / "job.yaml")
+
+    def start(self, *arguments: str) -> Running:
+        """The command, under way in a session of its own, as a terminal would start it."""
+        number = len(list(self.folder.glob("*.stdout")))
+        out, err = self.folder / f"{number}.stdout", self.folder / f"{number}.stderr"
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "evolve", *arguments],
+                env=os.environ | {"EVOLVE_RUNS": str(self.runs), "TMPDIR": str(self.scratch)} | self.environment,
+                cwd=self.folder,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        return Running(process, out, err)
+
+    def evolve(self, *arguments: str) -> Done:
+        return self.start(*arguments).ended()
+
+    def data(self) -> Any:
+        """What `--json` printed."""
+        return json.loads(self.out.splitlines()[-1])
+
+    @property
+    def told(self) -> tuple[str, str]:
+        """The two lines that end every error."""
+        error, hint = self.err.splitlines()[-2:]
+        assert error.startswith("error: "), self.err
+        assert hint.startswith("hint: "), self.err
+        assert "Traceback" not in self.err
+        return error.removeprefix("error: "), hint.removeprefix("hint: ")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A command under way."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+    """Where its output goes."""
+
+    def until(self, happened: Callable[[], bool]) -> None:
+        """Wait for something that must happen before the command ends."""
+
+        def seen() -> bool:
+            over = self.process.poll() is not None
+            assert happened() or not over, f"it ended before: {self.err.read_text()}"
+            return not over and happened()
+
+        wait_until(seen)
+
+    def until_said(self, words: str) -> None:
+        self.until(lambda: words in self.err.read_text())
+
+    def ended(self) -> Done:
+        code = self.process.wait(timeout=LIMIT_S)
+        return Done(self.process.pid, code, self.out.read_text(), self.err.read_text())
+
+    def killed(self) -> Done:
+        self.process.kill()
+        return self.ended()
 
 
 @dataclass(frozen=True)
@@ -121,22 +245,9 @@ class Place:
         assert [path.name for path in self.scratch.rglob("*")] == []
 
 
-def ended(process: subprocess.Popen[str]) -> Done:
-    out, err = process.communicate(timeout=LIMIT_S)
-    return Done(process.pid, process.returncode, out, err)
-
-
-def killed(process: subprocess.Popen[str]) -> Done:
-    process.send_signal(signal.SIGKILL)
-    return ended(process)
-
-
-def wait_until(happened: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
-    """Wait for something that must happen, before `process` ends."""
+def wait_until(happened: Callable[[], bool]) -> None:
     limit = time.monotonic() + LIMIT_S
     while not happened():
-        if process is not None and process.poll() is not None:
-            raise AssertionError(f"it ended before: {ended(process).err}")
         assert time.monotonic() < limit, "it never came to that"
         time.sleep(0.005)
 
@@ -195,4 +306,6 @@ def script(*replies: tuple[str, str]) -> str:
 
 def steps(*coder: str) -> str:
     """A script with a plan for every reply of the coder."""
-    return script(*(pair for n, text in enumerate(coder) for pair in (("strategist", plan(f"idea {n}")), ("coder", text))))
+    return script(
+        *(pair for n, text in enumerate(coder) for pair in (("strategist", plan(f"idea {n}")), ("coder", text)))
+    )

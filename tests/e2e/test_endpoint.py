@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.commands import Place, containers_of, ended, lines_of, plan, returning, wait_until
+from e2e.commands import Place, containers_of, lines_of, plan, returning
 
 from evolve.testing.openai_server import Answer, OpenAIServer, Respond, Seen, completion, failure
 
@@ -189,8 +189,8 @@ def test_an_endpoint_that_dies_and_comes_back(place: Place, workers: int) -> Non
     with OpenAIServer(respond) as server:
         job = place.job(models(server.base_url), search={"workers": workers}, budget={"steps": 12})
         running = place.start("run", job, "--name", "one")
-        wait_until(lambda: lines_of(place.run().calls) >= 7, running)
-    stopped = ended(running)
+        running.until(lambda: lines_of(place.run().calls) >= 7)
+    stopped = running.ended()
     assert stopped.code == 4
     assert "is given up: 2 calls in a row failed" in stopped.told[0]
     assert len(place.calls()) == len(given)
@@ -204,8 +204,9 @@ def test_an_endpoint_that_dies_and_comes_back(place: Place, workers: int) -> Non
     assert sum(node.cost.calls for node in place.graph().nodes.values()) <= len(bought)
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize(("limit", "amount", "of_a_call"), [("tokens", 100, CALL_TOKENS), ("money_usd", 0.13, 0.02)])
+@pytest.mark.parametrize(
+    ("workers", "limit", "amount", "of_a_call"), [(3, "tokens", 100, CALL_TOKENS), (1, "money_usd", 0.125, 0.02)]
+)
 def test_a_spent_budget(place: Place, workers: int, limit: str, amount: float, of_a_call: float) -> None:
     with OpenAIServer(by_model()) as server:
         job = place.job(models(server.base_url), search={"workers": workers}, budget={limit: amount})
