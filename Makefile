@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: demo test lint clean
 
 demo: .venv/installed
-	$(BIN)/evolve run examples/circle_packing/job.yaml
+	$(BIN)/evolve run examples/circle_packing/job.yaml --set budget.steps=600 --set budget.hours=0.014
 
 test: .venv/installed-dev
 	$(BIN)/coverage erase
