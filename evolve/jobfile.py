@@ -44,7 +44,9 @@ def load_job(path: Path, overrides: Sequence[str] = (), base_dir: Path | None = 
             f"{path}: there is no such job file", hint="check the path, or write a new one with `evolve init DIR`"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}", hint="a job file is YAML in UTF-8") from None
+        raise ConfigError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}", hint="a job file is YAML in UTF-8"
+        ) from None
     raw, lines = _parse(path, text)
     for override in overrides:
         _apply(raw, override, lines)
@@ -166,7 +168,10 @@ def _describe(path: Path, lines: Mapping[Location, int], details: ErrorDetails, 
     shown = written if written and written[-1:] == location[-1:] else (*written, *location[-1:])
     line = lines.get(written)
     where = "--set" if line == SET else str(path) if line is None else f"{path}:{line}:"
-    return f"{where} {'.'.join(map(str, shown))}: {_problem(details, section)}"
+    left_over = details["type"] == "extra_forbidden" and lines.get((*shown[:-1], "kind")) == SET
+    plugin = ".".join(map(str, shown[:-1]))
+    remark = f"; --set {plugin}=KIND replaces all of `{plugin}`, its other keys included" if left_over else ""
+    return f"{where} {'.'.join(map(str, shown))}: {_problem(details, section)}{remark}"
 
 
 def _problem(details: ErrorDetails, section: type[BaseModel]) -> str:

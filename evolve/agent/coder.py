@@ -86,20 +86,22 @@ class _Author:
     def messages(self, refused: Refused | None) -> tuple[Message, ...]:
         """The whole conversation: an example where the form needs one, the task, and what was refused.
 
-        A program too long to be shown whole can only be edited: written whole it would lose the lines left out.
+        A reply refused in another form than is now asked for is left out, since small models repeat what they see; its
+        reason is told. A program too long to be shown whole can only be edited: written whole it would lose the lines left out.
         """
+        asked = self.mode
         if refused:
             self.mode = choose_mode(self._setting, self._brief.operator, edits_refused=True)
-        messages = self._conversation(refused)
+        messages = self._conversation(refused, asked)
         if self.mode == "whole" and not self._all_shown:
             self.mode = "diff"
-            messages = self._conversation(refused)
+            messages = self._conversation(refused, asked)
         return messages
 
     def _read(self, reply: Reply) -> Written | Refusal:
         return read_program(reply, self.mode, self._brief.base, self._brief.task, edits_only=not self._all_shown)
 
-    def _conversation(self, refused: Refused | None) -> tuple[Message, ...]:
+    def _conversation(self, refused: Refused | None, asked: Mode) -> tuple[Message, ...]:
         opening = [Message("system", self._prompts.render("coder/system.j2"))]
         if self.mode == "diff":
             opening += [
@@ -107,21 +109,23 @@ class _Author:
                 Message("assistant", self._prompts.render("coder/example_reply.j2")),
             ]
         closing: list[Message] = []
-        if refused:
-            reason = clip(refused.reason, self._limit // 8)
+        reason = clip(refused.reason, self._limit // 8) if refused else ""
+        if refused and asked == self.mode:
             closing = [
                 Message("assistant", clip(clean(refused.text), self._limit // 4) or "(no text)"),
                 Message("user", self._prompts.render("coder/refused.j2", reason=reason, mode=self.mode)),
             ]
         rest = sum(len(message.content) for message in (*opening, *closing))
-        request, shown = fit(self._brief, self._limit - rest, self._request)
+        told = "" if closing else reason
+        request, shown = fit(self._brief, self._limit - rest, lambda brief: self._request(brief, told))
         self._all_shown = shows_program(shown, self._brief)
         return (*opening, Message("user", request), *closing)
 
-    def _request(self, shown: Brief) -> str:
+    def _request(self, shown: Brief, refused: str) -> str:
         paths = editable(shown)
         only = paths[0] if len(paths) == 1 else None
-        return self._prompts.render(f"coder/{self.mode}.j2", plan=self._plan, only=only, **facts(shown))
+        given = {"plan": self._plan, "only": only, "refused": refused}
+        return self._prompts.render(f"coder/{self.mode}.j2", **given, **facts(shown))
 
 
 def _as_reply(files: Files, base: Files) -> str:

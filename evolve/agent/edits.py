@@ -147,7 +147,7 @@ def _locate(text: str, edit: Edit, *, known: bool) -> _Hit | Refusal:
     if not known:
         return Refusal("there is no such file; a new file needs an empty SEARCH half")
     if _changes_nothing(edit):
-        return Refusal("SEARCH and REPLACE are the same")
+        return Refusal("SEARCH and REPLACE are the same; write the changed lines into REPLACE")
     starts = [start for start in range(len(lines) - len(search) + 1) if lines[start : start + len(search)] == search]
     hits = [_Hit(start, start + len(search), edit.replace) for start in starts] or _shifted(lines, edit)
     if len(hits) == 1:

@@ -69,7 +69,7 @@ def _stop_words(path: Path, running: bool, now: bool, pid: int | None) -> str:
     return f"{path}: will stop when the rollouts in flight have finished{unseen}; go on with `evolve resume {path}`"
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def config() -> None:
     """Check or show a job file; print its schema."""
 

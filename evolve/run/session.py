@@ -72,7 +72,7 @@ def manifest_facts(parts: Parts) -> dict[str, Any]:
     sheet = parts.task.sheet
     return {
         "task": sheet.name,
-        "task_digest": digest_of({**sheet.initial, "": sheet.description}),
+        "task_digest": digest_of({**sheet.initial, "": f"{sheet.grader_digest}\n{sheet.description}"}),
         "prompts": parts.prompts.digests(),
         "sandbox": parts.provider.level,
     }

@@ -47,7 +47,7 @@ class AutoProvider:
         self._minimum = minimum
         self._deciding = threading.Lock()
         self._chosen: SandboxProvider | None = None
-        self._refusals: dict[Level, str] = {}
+        self._refusals: dict[Level, SandboxError] = {}
 
     def prepare(self) -> None:
         self._decide()
@@ -65,7 +65,7 @@ class AutoProvider:
             try:
                 provider.prepare()
             except SandboxError as error:
-                self._refusals[provider.level] = f"{error.message} ({error.hint})"
+                self._refusals[provider.level] = error
                 provider.close()
             else:
                 return provider
@@ -77,7 +77,8 @@ class AutoProvider:
         chosen = self._decide().describe()
         if not self._refusals:
             return chosen
-        return f"{chosen}; stronger ones do not work here: {self._said()}"
+        said = "; ".join(f"{level}: {error.message}" for level, error in self._refusals.items())
+        return f"{chosen}; stronger ones do not work here: {said}"
 
     def open(self) -> Sandbox:
         return self._decide().open()
@@ -89,11 +90,9 @@ class AutoProvider:
         if self._chosen is not None:
             self._chosen.close()
 
-    def _said(self) -> str:
-        return "; ".join(f"{level}: {reason}" for level, reason in self._refusals.items())
-
     def _advice(self, minimum: Level) -> str:
+        said = "; ".join(f"{level}: {error.message} ({error.hint})" for level, error in self._refusals.items())
         unsafe = (
             "" if minimum == "process" else "; or, for programs you would run yourself, set sandbox.minimum: process"
         )
-        return f"{self._said()}{unsafe}"
+        return f"{said}{unsafe}"

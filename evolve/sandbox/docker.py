@@ -221,7 +221,7 @@ class DockerLauncher:
 
         config = self._config
         memory = (config.memory_mb + OVERHEAD_MB) << 20
-        folder = f"rw,nosuid,nodev,size={config.disk_mb}m,nr_inodes={INODES},mode=1777"
+        folder = f"rw,exec,nosuid,nodev,size={config.disk_mb}m,nr_inodes={INODES},mode=1777"
         host = api.create_host_config(
             auto_remove=True,
             network_mode=config.network,

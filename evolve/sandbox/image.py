@@ -9,10 +9,12 @@ does as well. Knows nothing of runs.
 from __future__ import annotations
 
 import argparse
+import compileall
 import contextlib
 import importlib.metadata
 import logging
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -89,6 +91,16 @@ def fill(root: Path, packages: Sequence[str]) -> None:
     ignored = shutil.ignore_patterns(*LEFT_OUT, "__pycache__", "*.a", f"config-{VERSION}*")
     shutil.copytree(sysconfig.get_path("stdlib"), root / LIBRARY, ignore=ignored, ignore_dangling_symlinks=True)
     add_packages(root / LIBRARY / "site-packages", packages)
+    # The root is read-only in use: without byte code every start would compile all that it imports. Hashes instead of
+    # times keep the image the same however often it is built, and nobody can change the sources there.
+    compileall.compile_dir(
+        root / LIBRARY,
+        quiet=2,
+        stripdir=str(root),
+        prependdir="/",
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        workers=1,
+    )
     (root / LIBRARY / "dist-packages").symlink_to("site-packages")  # where Debian's Python looks
     binaries = [python, *(root / LIBRARY).rglob("*.so"), *(root / LIBRARY).rglob("*.so.*")]
     add_libraries(root, binaries)

@@ -439,6 +439,8 @@ class SupervisedProvider:
         self._launcher = launcher
         self._opened: set[SupervisedSandbox] = set()
         self._closed = False
+        self._starting = 0
+        self._changed = threading.Condition()
 
     def prepare(self) -> None:
         self._launcher.check()
@@ -455,15 +457,25 @@ class SupervisedProvider:
         return self._launcher.describe()
 
     def open(self) -> SupervisedSandbox:
-        if self._closed:
-            raise SandboxUnavailable("the sandboxes of this run were closed", hint="resume the run")
-        return SupervisedSandbox(self._launcher, self._opened)
+        with self._changed:
+            if self._closed:
+                raise SandboxUnavailable("the sandboxes of this run were closed", hint="resume the run")
+            self._starting += 1
+        try:
+            return SupervisedSandbox(self._launcher, self._opened)
+        finally:
+            with self._changed:
+                self._starting -= 1
+                self._changed.notify_all()
 
     def sweep(self) -> int:
         return self._launcher.sweep()
 
     def close(self) -> None:
-        self._closed = True
+        with self._changed:
+            self._closed = True
+            # One that is half started cannot be ended yet, and would be left behind if this process ended now.
+            self._changed.wait_for(lambda: self._starting == 0, timeout=START_S)
         for sandbox in list(self._opened):
             sandbox.close()
         self._launcher.close()

@@ -30,6 +30,8 @@ class TaskSheet:
     timeout_s: float = 60.0
     reference: float | None = None
     """Best known score, where the task states one."""
+    grader_digest: str = ""
+    """Digest of the grader and all that it reads; when it changes, scores are no longer comparable."""
 
 
 @dataclass(frozen=True, slots=True)

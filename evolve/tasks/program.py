@@ -6,7 +6,8 @@ Reads and checks the folder. What judging means is in `judges`; nothing of the t
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, assert_never
@@ -39,7 +40,7 @@ class Config(PluginConfig):
     evaluator: str | None = None
     """Python file with `evaluate(program_path)`, run in one sandbox with the program, so that its score can be forged. Default: `evaluator.py` if it is there."""
     solve: list[str] | None = Field(default=None, min_length=1)
-    """Command that runs the program and leaves the answer, e.g. [./run.sh]; `python` as first word is the sandbox's own. In a dialogue it reads one JSON line per question and writes one per reply. Default: import the program and call its `solve()` or `decide(message)`."""
+    """Command that runs the program and leaves the answer, e.g. [sh, run.sh]; `python` as first word is the sandbox's own. In a dialogue it reads one JSON line per question and writes one per reply. Default: import the program and call its `solve()` or `decide(message)`."""
     answer: str = "answer.json"
     """File the program leaves. `.json` reaches the grader as data, `.txt`, `.md`, `.csv` and `.tsv` as text, anything else as bytes."""
     private: list[str] = Field(default=["private"])
@@ -93,6 +94,7 @@ class Config(PluginConfig):
             isolated=mode != "evaluate",
             timeout_s=self.timeout_s,
             reference=self.reference,
+            grader_digest=_digest(trusted),
         )
         grade_timeout_s = self.timeout_s if mode == "evaluate" else self.grade_timeout_s
         grader = GraderFiles(file, root / file, trusted, self.score, grade_timeout_s)
@@ -287,3 +289,10 @@ def _interface(mode: Mode, program: str, config: Config) -> str:
         case "evaluate":
             return f"`evaluate(program_path)` of the task's evaluator is called with the path of `{program}`."
     assert_never(mode)
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    whole = hashlib.sha256()
+    for path in sorted(files):
+        whole.update(f"{path}\n{len(files[path])}\n".encode() + files[path])
+    return whole.hexdigest()

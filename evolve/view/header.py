@@ -13,6 +13,7 @@ from evolve.plugins import PluginConfig
 from evolve.run.forecast import Forecast
 from evolve.run.rundir import RunDir
 from evolve.run.session import Parts
+from evolve.sandbox.base import Level
 from evolve.view.text import one_line, score
 
 
@@ -25,15 +26,22 @@ def header_lines(run: RunDir | None, job: Job, parts: Parts) -> Iterator[str]:
         f", best known {score(sheet.reference)}" if sheet.reference is not None else ""
     )
     yield f"sandbox     {one_line(parts.provider.describe())}"
-    if sheet.isolated:
-        yield "scores      isolated: the grader runs where no candidate can reach it"
-    else:
-        yield "scores      NOT isolated: candidates share a process with their evaluator and could forge them"
+    yield f"scores      {_trust(sheet.isolated, parts.provider.level)}"
     for role, names in models(config):
         yield f"{role:<11} {names}"
     if not any(configured_model(one) for one in _providers(config)) and "mutation" in _kinds(config):
         yield "note        no language model takes part: programs are mutated at random"
-    yield f"budget      {budget_line(config)}, {config.search.workers} workers, seed {config.seed}"
+    workers = config.search.workers
+    yield f"budget      {budget_line(config)}, {workers} worker{'s' if workers > 1 else ''}, seed {config.seed}"
+
+
+def _trust(isolated: bool, level: Level) -> str:
+    """What keeps a candidate from its own score."""
+    if not isolated:
+        return "NOT isolated: candidates share a process with their evaluator and could forge them"
+    if level == "process":
+        return "by a grader in a process of its own, which `process` does not defend against hostile candidates"
+    return "isolated: the grader runs where no candidate can reach it"
 
 
 def models(config: JobConfig) -> list[tuple[str, str]]:

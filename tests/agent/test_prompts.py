@@ -13,6 +13,8 @@ import pytest
 
 from evolve.agent.brief import Brief, Plan
 from evolve.agent.context import facts, fit
+from evolve.agent.edits import apply_edits, read_edits
+from evolve.agent.replies import Refusal, fenced_blocks
 from evolve.errors import PromptError
 from evolve.prompts import Prompts, fenced, number
 from evolve.resources import data_dir
@@ -25,8 +27,8 @@ GIVEN = {
     "strategist/improve.j2": COMMON,
     "strategist/debug.j2": COMMON,
     "strategist/refused.j2": {"reason"},
-    "coder/whole.j2": COMMON | {"plan", "only"},
-    "coder/diff.j2": COMMON | {"plan", "only"},
+    "coder/whole.j2": COMMON | {"plan", "only", "refused"},
+    "coder/diff.j2": COMMON | {"plan", "only", "refused"},
     "coder/refused.j2": {"reason", "mode"},
     "reviewer/review.j2": COMMON | {"plan"},
     "strategist/system.j2": set(),
@@ -73,11 +75,11 @@ CASES = [
     ("two-files", "strategist/improve.j2", {}),
     ("debug", "strategist/debug.j2", {}),
     ("timed-out", "strategist/debug.j2", {}),
-    ("draft", "coder/whole.j2", {"only": "program.py"}),
-    ("two-files", "coder/whole.j2", {"only": None}),
-    ("improve", "coder/diff.j2", {"only": "program.py"}),
-    ("debug", "coder/diff.j2", {"only": "program.py"}),
-    ("two-files", "coder/diff.j2", {"only": None}),
+    ("draft", "coder/whole.j2", {"only": "program.py", "refused": ""}),
+    ("two-files", "coder/whole.j2", {"only": None, "refused": "there is no SEARCH/REPLACE block in the reply"}),
+    ("improve", "coder/diff.j2", {"only": "program.py", "refused": ""}),
+    ("debug", "coder/diff.j2", {"only": "program.py", "refused": ""}),
+    ("two-files", "coder/diff.j2", {"only": None, "refused": ""}),
     ("improve", "reviewer/review.j2", {}),
     ("two-files", "reviewer/review.j2", {}),
     ("-", "strategist/refused.j2", {"reason": "there is no JSON object in the reply"}),
@@ -103,6 +105,17 @@ def test_golden(
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(text + "\n", encoding="utf-8")
     assert text + "\n" == golden.read_text(encoding="utf-8")
+
+
+def test_the_worked_example_of_an_edit_applies_and_carries_out_its_plan(prompts: Prompts) -> None:
+    request, reply = (prompts.render(f"coder/example_{half}.j2") for half in ("request", "reply"))
+    [program] = fenced_blocks(request)
+    edits = read_edits(reply, ["main.py"], ["main.py"])
+    assert not isinstance(edits, Refusal)
+    files = apply_edits({"main.py": program.text}, edits)
+    assert not isinstance(files, Refusal)
+    for part in ("import math", "DIGITS = 12", "math.fsum(radii)", "def area"):
+        assert part in files["main.py"]
 
 
 def test_the_users_folder_comes_first(tmp_path: Path) -> None:

@@ -57,11 +57,11 @@ def test_what_a_run_says(place: Place) -> None:
         "task        task (maximize)",
         "sandbox     process: limits and clean-up only; files, network and other processes of this user are open to "
         "candidates",
-        "scores      isolated: the grader runs where no candidate can reach it",
+        "scores      by a grader in a process of its own, which `process` does not defend against hostile candidates",
         "strategist  mutation",
         "coder       mutation",
         "note        no language model takes part: programs are mutated at random",
-        "budget      steps 6, 1 workers, seed 0",
+        "budget      steps 6, 1 worker, seed 0",
     ]
     assert said[8].startswith("n1  initial of n0  scored 1, new best  the initial program, as given  best 1 · 1/6 · ")
     assert sum(line.startswith("n") and "/6" in line for line in said) == 6

@@ -137,6 +137,13 @@ def test_a_wrong_override_is_told_as_such(write, override: str, said: str) -> No
     assert said in "\n".join(problems(write(MINIMAL), override))
 
 
+def test_a_kind_set_over_keys_of_another_says_how_to_replace_them_all(write) -> None:  # type: ignore[no-untyped-def]
+    path = write(MINIMAL + "sandbox: {kind: auto, minimum: process}\n")
+    said = "\n".join(problems(path, "sandbox.kind=process"))
+    assert "4: sandbox.minimum: unknown key" in said
+    assert "--set sandbox=KIND replaces all of `sandbox`" in said
+
+
 def test_one_provider_stands_for_all_roles_and_a_list_for_fallback(write) -> None:  # type: ignore[no-untyped-def]
     text = """\
 name: toy

@@ -68,8 +68,9 @@ class Running:
 
         def seen() -> bool:
             over = self.process.poll() is not None
-            assert happened() or not over, f"it ended before: {self.err.read_text()}"
-            return not over and happened()
+            now = happened()
+            assert now or not over, f"it ended before: {self.err.read_text()}"
+            return now
 
         wait_until(seen)
 
@@ -94,6 +95,7 @@ class Place:
     scratch: Path
     environment: dict[str, str] = field(default_factory=dict)
     """On top of this process's own."""
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def write(self, files: Mapping[str, str]) -> None:
         """Put files below the folder."""
@@ -102,9 +104,9 @@ class Place:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
-    def job(self, llm: Mapping[str, Any], task: Mapping[str, str] = TASK, **sections: Any) -> str:
-        """Write a task and a job for it; the job's path. Sections replace the defaults."""
-        self.write({f"task/{name}": text for name, text in task.items()})
+    def job(self, llm: Mapping[str, Any], files: Mapping[str, str] = TASK, /, **sections: Any) -> str:
+        """Write a task's files and a job for it; the job's path. Sections replace the defaults."""
+        self.write({f"task/{name}": text for name, text in files.items()})
         job = {
             "name": "toy",
             "task": {"kind": "program", "path": "task"},
@@ -129,100 +131,11 @@ class Place:
                 stderr=stderr,
                 start_new_session=True,
             )
+        self.started.append(process)
         return Running(process, out, err)
 
     def evolve(self, *arguments: str) -> Done:
         return self.start(*arguments).ended()
-
-    def data(self) -> Any:
-        """What `--json` printed."""
-        return json.loads(self.out.splitlines()[-1])
-
-    @property
-    def told(self) -> tuple[str, str]:
-        """The two lines that end every error."""
-        error, hint = self.err.splitlines()[-2:]
-        assert error.startswith("error: "), self.err
-        assert hint.startswith("hint: "), self.err
-        assert "Traceback" not in self.err
-        return error.removeprefix("error: "), hint.removeprefix("hint: ")
-
-
-@dataclass(frozen=True)
-class Running:
-    """A command under way."""
-
-    process: subprocess.Popen[bytes]
-    out: Path
-    err: Path
-    """Where its output goes."""
-
-    def until(self, happened: Callable[[], bool]) -> None:
-        """Wait for something that must happen before the command ends."""
-
-        def seen() -> bool:
-            over = self.process.poll() is not None
-            assert happened() or not over, f"it ended before: {self.err.read_text()}"
-            return not over and happened()
-
-        wait_until(seen)
-
-    def until_said(self, words: str) -> None:
-        self.until(lambda: words in self.err.read_text())
-
-    def ended(self) -> Done:
-        code = self.process.wait(timeout=LIMIT_S)
-        return Done(self.process.pid, code, self.out.read_text(), self.err.read_text())
-
-    def killed(self) -> Done:
-        self.process.kill()
-        return self.ended()
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where one test works. Every command sees `scratch` as the place for sandboxes' folders."""
-
-    folder: Path
-    runs: Path
-    scratch: Path
-    environment: dict[str, str] = field(default_factory=dict)
-    """On top of this process's own."""
-
-    def write(self, files: Mapping[str, str]) -> None:
-        """Put files below the folder."""
-        for name, text in files.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-
-    def job(self, llm: Mapping[str, Any], task: Mapping[str, str] = TASK, **sections: Any) -> str:
-        """Write a task and a job for it; the job's path. Sections replace the defaults."""
-        self.write({f"task/{name}": text for name, text in task.items()})
-        job = {
-            "name": "toy",
-            "task": {"kind": "program", "path": "task"},
-            "search": {"workers": 1},
-            "llm": dict(llm),
-            "sandbox": "process",
-            "budget": {"steps": 4},
-        }
-        self.write({"job.yaml": yaml.safe_dump(job | sections)})
-        return str(self.folder / "job.yaml")
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """The command, under way."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "evolve", *arguments],
-            env=os.environ | {"EVOLVE_RUNS": str(self.runs), "TMPDIR": str(self.scratch)} | self.environment,
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def evolve(self, *arguments: str) -> Done:
-        return ended(self.start(*arguments))
 
     def data(self, *arguments: str) -> Any:
         """What a command that must succeed prints with `--json`."""
@@ -238,6 +151,12 @@ class Place:
 
     def calls(self, name: str = "one") -> list[Call]:
         return list(read_calls(self.run(name).calls))
+
+    def end(self) -> None:
+        """End what a failed test has left running."""
+        for process in self.started:
+            process.kill()
+            process.wait()
 
     def assert_clean(self) -> None:
         """No process works here any more, and no sandbox has left a file."""

@@ -16,6 +16,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     scratch.mkdir()
     place = Place(tmp_path, tmp_path / "runs", scratch)
     yield place
+    place.end()
     place.assert_clean()
 
 

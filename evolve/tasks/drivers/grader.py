@@ -221,7 +221,7 @@ def judge(mode: str, file: str, arguments: list[str]) -> dict[str, Any]:
     modes: dict[str, Callable[..., dict[str, Any]]] = {"grade": grade, "interact": interact, "evaluate": evaluate}
     try:
         module = load(file)
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         return {"unimportable": summary(error, file)}
     try:
         return modes[mode](module, *arguments)
