@@ -95,7 +95,7 @@ def read_files(text: str, base: Files, editable: Sequence[str]) -> dict[str, str
         return Refusal("there is no fenced code block in the reply, only prose")
     if not blocks[-1].closed:
         return Refusal("the last code block is not closed: the reply was cut off or its closing fence is missing")
-    named = [(path, block) for block in blocks if (path := _path(block, base)) and _fits(block, path)]
+    named = [(path, block) for block in blocks if (path := _path(block, base))]
     if any(path in base for path, _ in named):
         return {path: block.text + "\n" for path, block in named}
     if len(editable) != 1:
@@ -109,7 +109,9 @@ def read_files(text: str, base: Files, editable: Sequence[str]) -> dict[str, str
 
 
 def _path(block: Block, base: Files) -> str | None:
-    return named_path(block.info, base) or named_path(block.before, base)
+    """The file a block is for: the one its fence names, else the one named above it if the language may be that file's."""
+    path = named_path(block.before, base)
+    return named_path(block.info, base) or (path if path and _fits(block, path) else None)
 
 
 def _fits(block: Block, path: str) -> bool:

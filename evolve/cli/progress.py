@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 
 from evolve.cli.common import say
 from evolve.graph import Expansion, Node, SearchGraph
+from evolve.search.planner import INITIAL
 from evolve.view.pace import Pace, Standing
 from evolve.view.text import duration, one_line, score
 
@@ -61,6 +62,7 @@ class Lines:
 
     def added(self, graph: SearchGraph, node: Node) -> None:
         self.say(f"{node_line(graph, node)}  {standing_line(graph, self._pace.look(graph), self._steps)}")
+        _warn_of_start(self, node)
 
     def abandoned(self, graph: SearchGraph, expansion: Expansion, reason: str) -> None:  # noqa: ARG002
         self.say(abandoned_line(expansion, reason))
@@ -104,6 +106,7 @@ class Bar:
     def added(self, graph: SearchGraph, node: Node) -> None:
         if graph.best is node:
             self.say(node_line(graph, node))
+        _warn_of_start(self, node)
         self._show(graph)
 
     def abandoned(self, graph: SearchGraph, expansion: Expansion, reason: str) -> None:
@@ -114,6 +117,14 @@ class Bar:
         standing = self._pace.look(graph)
         changes: dict[str, Any] = {"description": standing_line(graph, standing, self._steps)}
         self._bar.update(self._task, completed=standing.share, **changes)
+
+
+def _warn_of_start(progress: Progress, node: Node) -> None:
+    """A start that fails is more often a mistake in the task than a program to repair."""
+    if node.operator == INITIAL and not node.valid:
+        progress.say(
+            f"warning: the initial program does not score: {node.status}; `evolve node RUN {node.id}` says why"
+        )
 
 
 def node_line(graph: SearchGraph, node: Node) -> str:

@@ -198,6 +198,8 @@ class Logged:
             return recorded
         started_s = time.monotonic()
         reply = self._inner.complete(request)
+        # Half a surrogate pair, which JSON can hold and no file can: what is used must be what a resume will read.
+        reply = replace(reply, text=reply.text.encode("utf-8", "replace").decode())
         self._calls.record(request, reply, time.monotonic() - started_s)
         return reply
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from evolve.errors import JournalCorrupt
 from evolve.graph import Cost
 from evolve.llm.base import Reply, Request, Usage
 from evolve.run.artifacts import Artifacts
@@ -56,9 +57,9 @@ class CallLog:
         self.total = settled
         """What every call of the run has cost so far."""
         marks = [f'"{expansion_id}/'.encode() for expansion_id in unfinished]
-        for line in read_lines(path):
+        for number, line in enumerate(read_lines(path), start=1):
             if any(mark in line for mark in marks):
-                call = Call(**json.loads(line))
+                call = _parse(path, number, line)
                 if call.expansion_id in unfinished:
                     self._remember(call)
                     self.total += call.cost
@@ -110,5 +111,17 @@ class CallLog:
 
 
 def read_calls(path: Path) -> Iterator[Call]:
-    for line in read_lines(path):
-        yield Call(**json.loads(line))
+    """Every call, oldest first. Raises JournalCorrupt naming file and line."""
+    for number, line in enumerate(read_lines(path), start=1):
+        yield _parse(path, number, line)
+
+
+def _parse(path: Path, number: int, line: bytes) -> Call:
+    try:
+        return Call(**json.loads(line))
+    except (ValueError, TypeError):
+        raise JournalCorrupt(
+            f"{path}:{number}: this line is damaged",
+            hint="restore the file from a backup, or delete the line: only what it cost is forgotten, and a reply that "
+            "is still needed is bought again",
+        ) from None

@@ -62,7 +62,10 @@ def _framed(payload: bytes) -> bytes:
 
 
 def _damaged(path: Path, line: int, reason: str) -> JournalCorrupt:
+    rescue = (
+        f"keep the intact beginning with `head -n {line - 1}` and resume from there" if line > 1 else "start a new run"
+    )
     return JournalCorrupt(
         f"{path}:{line}: this line of the journal is damaged: {reason}",
-        hint=f"restore the file from a backup, or keep the intact beginning with `head -n {line - 1}` and resume from there",
+        hint=f"restore the file from a backup, or {rescue}",
     )

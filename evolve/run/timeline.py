@@ -17,8 +17,11 @@ class Timeline:
 
     def __init__(self, path: Path) -> None:
         self._log = LineLog(path)
-        last = self._log.last_line()
-        self._before_s = float(json.loads(last)["active_s"]) if last else 0.0
+        line = self._log.last_line()
+        last = parse_entry(line) if line is not None else None
+        if line is not None and last is None:
+            *_, last = (None, *read_timeline(path))
+        self._before_s = float(last.get("active_s", 0.0)) if last else 0.0
         self._began = time.monotonic()
 
     @property
@@ -35,5 +38,14 @@ class Timeline:
 
 
 def read_timeline(path: Path) -> Iterator[dict[str, Any]]:
-    for line in read_lines(path):
-        yield json.loads(line)
+    """Every entry, oldest first, without damaged ones."""
+    yield from filter(None, map(parse_entry, read_lines(path)))
+
+
+def parse_entry(line: bytes) -> dict[str, Any] | None:
+    """None for a damaged line: it is not forced to the disk, and what the clock said is not worth a run."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and "what" in entry else None

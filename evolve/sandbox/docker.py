@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 TAG = "evolve-python:local"
 """The image that `sandboxes/python` describes and `python -m evolve.sandbox.image` builds."""
 OWNER_LABEL = "evolve.owner"
-RUN_LABEL = "evolve.run"
 WORKDIR = "/work"
 USER = "65534:65534"
 INODES = 16384
@@ -57,8 +56,8 @@ class Config(LimitsConfig):
     network: Literal["none"] = "none"
     """Candidates have no network."""
 
-    def build(self, context: BuildContext) -> SandboxProvider:
-        return SupervisedProvider(DockerLauncher(self, run=context.run_dir.name if context.run_dir else ""))
+    def build(self, context: BuildContext) -> SandboxProvider:  # noqa: ARG002
+        return SupervisedProvider(DockerLauncher(self))
 
 
 def connect() -> DockerClient:
@@ -157,9 +156,8 @@ class DockerLauncher:
     probe = PROBE
     expected = EXPECTED
 
-    def __init__(self, config: Config, *, run: str) -> None:
+    def __init__(self, config: Config) -> None:
         self._config = config
-        self._run = run
         self._connecting = threading.Lock()
         self._client: DockerClient | None = None
 
@@ -247,7 +245,7 @@ class DockerLauncher:
             "user": USER,
             "hostname": "sandbox",
             "stdin_open": True,
-            "labels": {OWNER_LABEL: str(this_process()), RUN_LABEL: self._run},
+            "labels": {OWNER_LABEL: str(this_process())},
             "host_config": host,
         }
 

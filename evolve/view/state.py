@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,10 +42,12 @@ def is_running(run: RunDir) -> bool:
 
 
 def last_entry(run: RunDir) -> dict[str, Any] | None:
-    """The newest complete entry of the timeline."""
+    """The newest entry of the timeline that is complete and not damaged."""
+    from evolve.run.timeline import parse_entry
+
     lines = _tail(run.timeline).splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith(b"\n")]
-    return dict(json.loads(whole[-1])) if whole else None
+    whole = (line for line in reversed(lines) if line.endswith(b"\n"))
+    return next(filter(None, map(parse_entry, whole)), None)
 
 
 def worker_pid(run: RunDir) -> int | None:

@@ -1,21 +1,24 @@
 """Replies that a real model of 1.5 billion parameters gave to these prompts, and what becomes of them.
 
-All but the turned arrows answer the plan "set circles[i] to (x, y, room)" for replies/program.txt.
+Edits, but for the turned arrows and the idle one, answer the plan "set circles[i] to (x, y, room)" for
+replies/program.txt; the idle edit and the whole programs are for replies/points.txt.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from evolve.agent.brief import Brief, Plan
+from evolve.agent.brief import Brief, Mode, Plan
 from evolve.agent.program import Written, read_program
 from evolve.agent.replies import Refusal, read_plan
 from evolve.llm.base import Reply
 
 FOLDER = Path(__file__).parent / "replies"
 PROGRAM = (FOLDER / "program.txt").read_text()
+POINTS = (FOLDER / "points.txt").read_text()
 MENDED = PROGRAM.replace("circles[i][2] = room", "circles[i] = (x, y, room)")
 
 
@@ -35,6 +38,35 @@ def test_edits_that_are_odd_but_clear_apply(name: str, briefs: dict[str, Brief])
 )
 def test_edits_that_leave_it_open_what_they_mean_are_refused(name: str, why: str, briefs: dict[str, Brief]) -> None:
     refusal = read(name, briefs["debug"])
+    assert isinstance(refusal, Refusal)
+    assert why in refusal.reason
+
+
+def read_points(name: str, mode: Mode, brief: Brief) -> Written | Refusal:
+    task = dataclasses.replace(brief.task, initial={"initial.py": POINTS})
+    return read_program(Reply((FOLDER / f"{name}.txt").read_text(), "small"), mode, task.initial, task)
+
+
+def test_a_whole_program_whose_name_is_in_brackets_is_taken_where_edits_were_asked_for(
+    briefs: dict[str, Brief],
+) -> None:
+    written = read_points("whole-name-in-brackets", "diff", briefs["draft"])
+    assert isinstance(written, Written)
+    assert written.mode == "whole"
+    assert "COLUMNS = 3\nGAP = 0.2\n" in written.files["initial.py"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "why"),
+    [
+        ("edit-idle", "diff", "block 1 (initial.py): SEARCH and REPLACE are the same"),
+        ("whole-echo", "whole", "no fenced code block"),
+    ],
+)
+def test_what_changes_nothing_or_repeats_the_prompt_is_refused(
+    name: str, mode: Mode, why: str, briefs: dict[str, Brief]
+) -> None:
+    refusal = read_points(name, mode, briefs["draft"])
     assert isinstance(refusal, Refusal)
     assert why in refusal.reason
 

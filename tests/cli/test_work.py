@@ -134,6 +134,12 @@ def test_dry_run_of_a_failing_program_is_told(place_with: Callable[..., Place]) 
     assert "not yet" in result.stdout
 
 
+def test_a_start_that_fails_is_warned_of(place: Place) -> None:
+    (place.folder / "task" / "initial.py").write_text("def solve():\n    return None\n")
+    result = place.evolve("run", str(place.job), "--set", "budget.steps=1")
+    assert "warning: the initial program does not score: invalid" in result.stderr
+
+
 def read_until(stream: object, part: str) -> list[str]:
     lines = []
     for line in stream:  # type: ignore[attr-defined]

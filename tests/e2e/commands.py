@@ -15,9 +15,11 @@ from typing import Any
 
 import yaml
 
-from evolve.graph import SearchGraph
+from evolve.graph import Node, SearchGraph
+from evolve.run.artifacts import Artifacts
 from evolve.run.calls import Call, read_calls
 from evolve.run.journal import read_journal
+from evolve.run.rollout import load_candidate
 from evolve.run.rundir import RunDir
 
 LIMIT_S = 60.0
@@ -96,6 +98,7 @@ class Place:
     environment: dict[str, str] = field(default_factory=dict)
     """On top of this process's own."""
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    """Every command of this test."""
 
     def write(self, files: Mapping[str, str]) -> None:
         """Put files below the folder."""
@@ -151,6 +154,11 @@ class Place:
 
     def calls(self, name: str = "one") -> list[Call]:
         return list(read_calls(self.run(name).calls))
+
+    def candidate(self, node: Node, name: str = "one") -> dict[str, Any]:
+        """What a node keeps of its plan, its files and how they came about."""
+        with Artifacts(self.run(name).artifacts, read_only=True) as artifacts:
+            return load_candidate(node, artifacts)
 
     def end(self) -> None:
         """End what a failed test has left running."""
@@ -211,7 +219,7 @@ def plan(hypothesis: str) -> str:
 
 def program(body: str, path: str = "initial.py") -> str:
     """A reply with a whole file."""
-    return f"```python path={path}\n{body}```\n"
+    return f"```path={path}\n{body}```\n"
 
 
 def returning(number: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 from e2e.commands import TASK, Place, plan, program, returning, steps
@@ -51,9 +50,7 @@ def test_an_evaluator_in_the_way_of_openevolve(place: Place) -> None:
     assert "scores      NOT isolated: " in done.err
     assert done.data["best"]["score"] == pytest.approx(-0.14159, abs=1e-4)
     assert "[score not isolated]" in place.evolve("status", "one").out
-    assert place.data("status", "one")["isolated"] is False
     assert "[score not isolated]" in place.evolve("node", "one", done.data["best"]["id"]).out
-    assert "[score not isolated]" in place.evolve("best", "one").out
     nodes = place.data("graph", "one")["nodes"]
     assert {node["isolated"] for node in nodes if node["status"] == "scored"} == {False}
     best = (place.run().best / "initial.py").read_text()
@@ -97,12 +94,12 @@ def test_a_program_of_several_files_in_another_language(place: Place, command: s
     initial, better, best = LANGUAGES[command]
     main, library = initial
     cheat = {main: "echo 999 > answer.json\n", library: better[library].replace("5", "6")}
-    place.write({"replies.yaml": steps(files(better), files(cheat), files(cheat), files(best))})
+    place.write({"replies.yaml": steps(files(better), files(cheat), files(best))})
     task = {"task.md": "A larger number.", "grader.py": TASK["grader.py"]} | {
         f"initial/{name}": text for name, text in initial.items()
     }
     settings = {"kind": "program", "path": "task", "solve": [command, main], "protected": [main]}
-    job = place.job(SCRIPTED, task, task=settings, agent={"mode": "whole"}, budget={"steps": 5})
+    job = place.job(SCRIPTED, task, task=settings, agent={"mode": "whole"}, budget={"steps": 3})
     done = place.evolve("run", job, "--name", "one", "--json")
     assert done.code == 0, done.err
     assert done.data["best"]["score"] == 7.0, place.evolve("graph", "one").out
@@ -110,8 +107,8 @@ def test_a_program_of_several_files_in_another_language(place: Place, command: s
     published = {path.relative_to(place.run().best).as_posix(): path for path in place.run().best.rglob("*.*")}
     assert published.pop("score.json").is_file()
     assert {name: path.read_text() for name, path in published.items()} == {main: initial[main], **best}
-    for node in place.data("graph", "one")["nodes"][1:]:
-        assert f"b/{main}" not in place.data("node", "one", node["id"])["patch"]
+    refused = place.data("node", "one", "n3")["notes"]
+    assert [main in note for note in refused] == [True], refused
 
 
 def test_text_that_no_file_can_hold_is_no_crash(place: Place) -> None:
@@ -138,7 +135,8 @@ def test_text_that_no_file_can_hold_is_no_crash(place: Place) -> None:
     job = place.job(llm, task, task=settings, agent={"mode": "whole"}, budget={"steps": 2})
     done = place.evolve("run", job, "--name", "one", "--json")
     assert done.code == 0, done.err
-    assert done.data["nodes"] == 2
+    assert (done.data["nodes"], done.data["best"]["score"]) == (2, 5.0)
+    assert (place.run().best / "main.sh").read_text() == "VALUE=5 # ?\n"
     for command in (["node", "one", "n2"], ["why", "one", "n2"], ["graph", "one"], ["best", "one"]):
         assert place.evolve(*command).code == 0
 
@@ -195,20 +193,6 @@ def test_a_task_without_a_judge(place: Place) -> None:
 def test_everything_that_is_wrong_with_a_task_at_once(place: Place) -> None:
     done = place.evolve("run", place.job({"kind": "mutation"}, {"other.py": "", "grader.py": "def grade(:\n"}))
     assert done.code == 2
-    for words in ("task.md: No such file", "initial.py: No such file", "grader.py: line 1: "):
+    for words in ("task.md: No such file", "initial.py: No such file", "grader.py: "):
         assert words in done.err
     assert not place.runs.exists()
-
-
-@pytest.mark.parametrize("path", [Path("score.json"), Path("lib") / "score.json"])
-def test_a_program_may_have_a_file_like_any_of_ours(place: Place, path: Path) -> None:
-    """The card of the best program must not hide a file of the program."""
-    reply = program("def solve():\n    return 2\n") + "\n" + program("[1]\n", str(path))
-    place.write({"replies.yaml": steps(reply)})
-    job = place.job(SCRIPTED, agent={"mode": "whole"}, budget={"steps": 2})
-    done = place.evolve("run", job, "--name", "one", "--json")
-    assert done.code == 0, done.err
-    copied = place.folder / "copy"
-    best = place.evolve("best", "one", "-o", str(copied), "--json")
-    assert best.code == 0, best.err
-    assert best.data["score"] == 2.0
