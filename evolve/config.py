@@ -85,7 +85,7 @@ class AgentConfig(Section):
     """How plans become programs."""
 
     mode: Literal["adaptive", "whole", "diff"] = "adaptive"
-    """How the coder answers. `adaptive`: whole programs for drafts, SEARCH/REPLACE edits otherwise, whole again after edits were refused."""
+    """How the coder answers. `adaptive`: whole programs for drafts, SEARCH/REPLACE edits otherwise, whole again after edits were refused. A program too long to be shown whole is edited in any mode."""
     reasks: int = Field(default=1, ge=0, le=5)
     """How often a hopeless reply is sent back with the reason before the node is recorded as `no_code`."""
     prompt_tokens: int = Field(default=24000, ge=1000)

@@ -66,6 +66,8 @@ class _Author:
         self._all_shown = True
         """Whether that request had the whole program in it."""
         self._brief, self._plan, self._prompts = brief, plan, prompts
+        paths = editable(brief)
+        self._only = paths[0] if len(paths) == 1 else None
         self._setting = settings.mode
         self._limit = settings.prompt_tokens * CHARACTERS_PER_TOKEN
 
@@ -87,7 +89,7 @@ class _Author:
         """The whole conversation: an example where the form needs one, the task, and what was refused.
 
         A reply refused in another form than is now asked for is left out, since small models repeat what they see; its
-        reason is told. A program too long to be shown whole can only be edited: written whole it would lose the lines left out.
+        reason is told. A program too long to be shown whole can only be edited: written whole it would lose lines.
         """
         asked = self.mode
         if refused:
@@ -113,7 +115,9 @@ class _Author:
         if refused and asked == self.mode:
             closing = [
                 Message("assistant", clip(clean(refused.text), self._limit // 4) or "(no text)"),
-                Message("user", self._prompts.render("coder/refused.j2", reason=reason, mode=self.mode)),
+                Message(
+                    "user", self._prompts.render("coder/refused.j2", reason=reason, mode=self.mode, only=self._only)
+                ),
             ]
         rest = sum(len(message.content) for message in (*opening, *closing))
         told = "" if closing else reason
@@ -122,9 +126,7 @@ class _Author:
         return (*opening, Message("user", request), *closing)
 
     def _request(self, shown: Brief, refused: str) -> str:
-        paths = editable(shown)
-        only = paths[0] if len(paths) == 1 else None
-        given = {"plan": self._plan, "only": only, "refused": refused}
+        given = {"plan": self._plan, "only": self._only, "refused": refused}
         return self._prompts.render(f"coder/{self.mode}.j2", **given, **facts(shown))
 
 

@@ -82,6 +82,8 @@ def _from_files(text: str, base: Files, task: TaskSheet, editable: Sequence[str]
     written = read_files(text, base, editable)
     if isinstance(written, Refusal):
         return written
+    if empty := [path for path in sorted(written) if not written[path].strip() and base.get(path, "").strip()]:
+        return Refusal(f"the code block of {empty[0]} is empty; write the whole file into it")
     return _finished({**base, **written}, "whole", base, task)
 
 

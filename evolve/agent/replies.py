@@ -150,7 +150,9 @@ def _changes(raw: Json) -> tuple[Change, ...]:
 def _change(raw: Json) -> Change:
     if isinstance(raw, dict):
         where, what = _words(raw.get("where")), _words(raw.get("what"))
-        return Change(_cut(where, _DETAIL), _cut(what or _words({**raw, "where": None}), _DETAIL))
+        # Keys nobody asked for hold what matters at times, e.g. the new value.
+        further = _words({**raw, "where": None, "what": None})
+        return Change(_cut(where, _DETAIL), _cut("; ".join(filter(None, (what, further))), _DETAIL))
     return Change("", _cut(_words(raw), _DETAIL))
 
 

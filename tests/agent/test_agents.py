@@ -154,7 +154,7 @@ def test_after_refused_edits_the_whole_program_is_asked_for() -> None:
     )
     # The refused edits are not shown: a real small model wrote edits again when they were.
     _, request = llm.requests[1].messages
-    assert "Write the complete new program.py" in request.content
+    assert "path=program.py and holds the complete new file" in request.content
     assert "was refused: block 1 (program.py): the SEARCH line `side = 7` is not in the file" in request.content
 
 

@@ -29,7 +29,7 @@ GIVEN = {
     "strategist/refused.j2": {"reason"},
     "coder/whole.j2": COMMON | {"plan", "only", "refused"},
     "coder/diff.j2": COMMON | {"plan", "only", "refused"},
-    "coder/refused.j2": {"reason", "mode"},
+    "coder/refused.j2": {"reason", "mode", "only"},
     "reviewer/review.j2": COMMON | {"plan"},
     "strategist/system.j2": set(),
     "coder/system.j2": set(),
@@ -83,8 +83,12 @@ CASES = [
     ("improve", "reviewer/review.j2", {}),
     ("two-files", "reviewer/review.j2", {}),
     ("-", "strategist/refused.j2", {"reason": "there is no JSON object in the reply"}),
-    ("-", "coder/refused.j2", {"reason": "block 1 (program.py): SEARCH and REPLACE are the same", "mode": "diff"}),
-    ("-", "coder/refused.j2", {"reason": "the reply is empty", "mode": "whole"}),
+    (
+        "-",
+        "coder/refused.j2",
+        {"reason": "block 1 (program.py): SEARCH and REPLACE are the same", "mode": "diff", "only": "program.py"},
+    ),
+    ("-", "coder/refused.j2", {"reason": "the reply is empty", "mode": "whole", "only": "program.py"}),
 ]
 
 

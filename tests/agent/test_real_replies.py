@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from evolve.agent.brief import Brief, Mode, Plan
+from evolve.agent.brief import Brief, Change, Mode, Plan
 from evolve.agent.program import Written, read_program
 from evolve.agent.replies import Refusal, read_plan
 from evolve.llm.base import Reply
@@ -47,25 +47,30 @@ def read_points(name: str, mode: Mode, brief: Brief) -> Written | Refusal:
     return read_program(Reply((FOLDER / f"{name}.txt").read_text(), "small"), mode, task.initial, task)
 
 
-def test_a_whole_program_whose_name_is_in_brackets_is_taken_where_edits_were_asked_for(
-    briefs: dict[str, Brief],
-) -> None:
-    written = read_points("whole-name-in-brackets", "diff", briefs["draft"])
+@pytest.mark.parametrize(
+    ("name", "mode", "has"),
+    [
+        ("whole-name-in-brackets", "diff", "COLUMNS = 3\nGAP = 0.2\n"),
+        ("whole-made-up-name", "whole", "COLUMNS = 4\nGAP = 0.15\n"),
+    ],
+)
+def test_a_whole_program_is_the_only_file_there_is(name: str, mode: Mode, has: str, briefs: dict[str, Brief]) -> None:
+    written = read_points(name, mode, briefs["draft"])
     assert isinstance(written, Written)
-    assert written.mode == "whole"
-    assert "COLUMNS = 3\nGAP = 0.2\n" in written.files["initial.py"]
+    assert (written.mode, set(written.files)) == ("whole", {"initial.py"})
+    assert has in written.files["initial.py"]
 
 
 @pytest.mark.parametrize(
     ("name", "mode", "why"),
     [
         ("edit-idle", "diff", "block 1 (initial.py): SEARCH and REPLACE are the same"),
+        ("edit-no-divider", "diff", "block 1 has no ======= line between its halves"),
         ("whole-echo", "whole", "no fenced code block"),
+        ("whole-empty", "whole", "the code block of initial.py is empty"),
     ],
 )
-def test_what_changes_nothing_or_repeats_the_prompt_is_refused(
-    name: str, mode: Mode, why: str, briefs: dict[str, Brief]
-) -> None:
+def test_replies_that_hold_no_change_are_refused(name: str, mode: Mode, why: str, briefs: dict[str, Brief]) -> None:
     refusal = read_points(name, mode, briefs["draft"])
     assert isinstance(refusal, Refusal)
     assert why in refusal.reason
@@ -83,3 +88,9 @@ def test_plans_of_another_shape_than_asked_for(name: str, where: str, keep: str)
     assert isinstance(plan, Plan)
     assert plan.changes[0].where == where
     assert plan.keep.startswith(keep)
+
+
+def test_a_change_keeps_what_stands_under_a_key_of_the_models_own() -> None:
+    plan = read_plan((FOLDER / "plan-further-key.txt").read_text())
+    assert isinstance(plan, Plan)
+    assert plan.changes == (Change("initial.py", "GAP = 0.3; GAP = 0.2"),)
