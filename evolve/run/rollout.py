@@ -89,6 +89,12 @@ class Twins:
             first = self._first.setdefault(program, expansion_id)
         return None if first == expansion_id else first
 
+    def forget(self, program: str, expansion_id: str) -> None:
+        """Give up a claim: the expansion will judge another program."""
+        with self._lock:
+            if self._first.get(program) == expansion_id:
+                del self._first[program]
+
     def release(self, expansion_id: str) -> None:
         """Forget the claims of an abandoned expansion."""
         with self._lock:
@@ -124,9 +130,12 @@ def _carry_out(brief: Brief, plan: Plan, services: Services) -> Candidate | NoCa
     if twin_id is not None:
         objection = f"This is the same program as {twin_id}, which was judged already. Carry the plan out differently."
         written = coder.rewrite(brief, plan, written, objection, services.coder, services.prompts, services.agent)
-    if services.reviewer is not None:
-        written = reviewer.review(brief, plan, written, services.reviewer, services.prompts, services.agent)
-    return written
+    if services.reviewer is None:
+        return written
+    reviewed = reviewer.review(brief, plan, written, services.reviewer, services.prompts, services.agent)
+    if reviewed.files != written.files:
+        services.twins.forget(fingerprint(written.files), brief.expansion_id)
+    return reviewed
 
 
 def _judge(candidate: Candidate, assignment: Assignment, services: Services) -> Rollout:

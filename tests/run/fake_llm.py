@@ -13,7 +13,10 @@ from evolve.plugins import BuildContext, PluginConfig
 class Config(PluginConfig):
     kind: Literal["run.fake_llm"] = "run.fake_llm"
     lines: tuple[str, ...]
-    """What the program of step 2, 3, ... says; the last one is repeated with the step in a second line."""
+    """What the program of step 2, 3, ... says; the last one is repeated with the step in a second line.
+
+    As a reviewer it mends the program of step 2 and no other.
+    """
 
     def build(self, context: BuildContext) -> LLM:
         return FakeLLM(self.lines)
@@ -30,7 +33,11 @@ class FakeLLM:
             raise Overloaded("the endpoint is busy", hint="wait")
         if line == "refused":
             raise AuthRefused("the key is refused", hint="check it")
-        if request.role == "strategist":
+        if request.role == "reviewer":
+            text = "LGTM"
+            if step == 2:
+                text = f"<<<<<<< SEARCH\n{line}\n=======\nscore = 7.0\n>>>>>>> REPLACE"
+        elif request.role == "strategist":
             text = json.dumps({"hypothesis": line, "why": "", "changes": [], "keep": "", "predicted_gain": None})
         else:
             text = f"```python path=p.py\n{line}\nstep = {step if line != 'same = 1' else 0}\n```"

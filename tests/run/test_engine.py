@@ -157,6 +157,14 @@ def test_the_same_program_is_asked_for_once_more_and_never_run_again(tmp_path: P
     assert graph.nodes["n4"].cost.calls == 3, "plan, program, and the program once more"
 
 
+def test_what_a_review_replaced_may_be_written_again(tmp_path: Path) -> None:
+    model = "{kind: run.fake_llm, lines: [same = 1]}"
+    run = start(tmp_path, [], "budget.steps=3", f"llm={{coder: {model}, reviewer: {model}}}")
+    work(run)
+    graph = graph_of(run)
+    assert [(node.status, node.score) for node in graph.nodes.values()][1:] == [("scored", 7.0), ("crashed", None)]
+
+
 def test_the_stop_file_ends_a_run_and_a_resume_removes_it(tmp_path: Path) -> None:
     run = start(tmp_path, ["score = 3.0"], "budget.steps=5")
 
