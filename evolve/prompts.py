@@ -59,6 +59,7 @@ class Prompts:
                 autoescape=False,
                 trim_blocks=True,
                 lstrip_blocks=True,
+                auto_reload=False,  # a run keeps the words it began with, those its manifest names
             )
             environment.filters["fenced"] = fenced
             environment.filters["number"] = number

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+pytest.register_assert_rewrite("evolve.testing.sandbox_contract")  # before any test module imports it
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("evolve.testing.sandbox_contract")
-
-from evolve.errors import SandboxError  # noqa: E402
-from evolve.plugins import BuildContext, config_class  # noqa: E402
-from evolve.sandbox.base import SandboxProvider  # noqa: E402
-from evolve.testing.sandbox_contract import LIMITS  # noqa: E402
+from evolve.errors import SandboxError
+from evolve.plugins import BuildContext, config_class
+from evolve.sandbox.base import SandboxProvider
+from evolve.testing.sandbox_contract import LIMITS
 
 
 def built(kind: str, **settings: object) -> SandboxProvider:
