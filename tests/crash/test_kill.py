@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from leftovers import left_behind
 
 from evolve.graph import SearchGraph
 from evolve.run.calls import read_calls
@@ -103,21 +104,6 @@ def run_with_kills(job: Path, runs: Path, scratch: Path, kills: int, rng: random
             return run, done
         if run.config.exists():
             arguments = ("resume", str(run.path))
-
-
-def left_behind(folder: Path) -> list[str]:
-    """Command lines of living processes that mention the folder or work in it."""
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and int(process.name) != os.getpid():
-            try:
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                works_in = (process / "cwd").readlink()
-            except OSError:
-                continue
-            if str(folder) in command or works_in.is_relative_to(folder):
-                found.append(command)
-    return found
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from leftovers import left_behind
 
 from evolve.graph import Node, SearchGraph
 from evolve.run.artifacts import Artifacts
@@ -181,21 +182,6 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 def lines_of(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def left_behind(folder: Path) -> list[str]:
-    """Command lines of living processes that mention the folder or work in it."""
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and int(process.name) != os.getpid():
-            try:
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                works_in = (process / "cwd").readlink()
-            except OSError:
-                continue
-            if str(folder) in command or works_in.is_relative_to(folder):
-                found.append(command)
-    return found
 
 
 def containers_of(pid: int) -> list[str]:
