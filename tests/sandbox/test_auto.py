@@ -64,9 +64,7 @@ def test_the_first_that_works_is_taken_and_the_others_are_not_tried() -> None:
 
 def test_one_line_says_what_was_chosen_and_why_not_better() -> None:
     provider = AutoProvider([FakeProvider("docker", works=False), FakeProvider("namespace", works=True)], "landlock")
-    assert provider.describe() == (
-        "namespace: fake; stronger ones do not work here: docker: docker is broken (mend docker)"
-    )
+    assert provider.describe() == ("namespace: fake; stronger ones do not work here: docker: docker is broken")
     assert AutoProvider([FakeProvider("docker", works=True)], "docker").describe() == "docker: fake"
 
 
