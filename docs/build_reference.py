@@ -10,11 +10,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from evolve.config import AgentConfig, BudgetConfig, JobConfig, LLMConfig, Price, RetryConfig, SearchConfig
+from evolve.config import AgentConfig, BudgetConfig, JobConfig, LLMConfig, Price, RetryConfig
 from evolve.plugins import FAMILIES, config_class, kinds
 
 SECTIONS: dict[str, type[BaseModel]] = {
-    "search": SearchConfig,
     "agent": AgentConfig,
     "llm": LLMConfig,
     "llm.prices.MODEL": Price,
@@ -23,6 +22,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 }
 HOLDS = {
     "task": "`task`",
+    "search": "`search`, where a mapping without `kind` means `mcgs`",
     "operator": "an entry of `search.operators`",
     "memory": "`memory`",
     "llm": "`llm`, or `llm.strategist`, `llm.coder`, `llm.reviewer`",
@@ -77,7 +77,11 @@ def type_of(field: FieldInfo) -> str:
     )
     for prefix in ("typing.", "pathlib.", "evolve.config.", "evolve.plugins."):
         text = text.replace(prefix, "")
-    text = text.replace("Annotated[PluginConfig, ", "").replace("PluginOf(family='", "").replace("')]", " plugin")
+    text = (
+        text.replace("Annotated[PluginConfig, ", "")
+        .replace("PluginOf(family='", "")
+        .replace("', default=None)]", " plugin")
+    )
     bounds = [
         f"{sign} {getattr(item, name)}"
         for item in field.metadata

@@ -10,75 +10,28 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evolve.plugins import PluginConfig, PluginOf
 
-OperatorConfig = Annotated[PluginConfig, PluginOf("operator")]
 MemoryConfig = Annotated[PluginConfig, PluginOf("memory")]
 ProviderConfig = Annotated[PluginConfig, PluginOf("llm")]
 SandboxConfig = Annotated[PluginConfig, PluginOf("sandbox")]
 TaskConfig = Annotated[PluginConfig, PluginOf("task")]
 
 
-def _named(*kinds: str) -> list[Any]:
-    """Plugins by name; the field's validator makes settings of them."""
-    return list(kinds)
+def _named(kind: str) -> Any:
+    """A plugin by name; the field's validator makes settings of it."""
+    return kind
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
 
 
-class SearchConfig(Section):
-    """How the graph grows."""
+class SearchSettings(PluginConfig):
+    """What every search policy has."""
 
     workers: int = Field(default=2, ge=1, le=256)
     """Rollouts at the same time. With one worker a seed fixes the whole run."""
-    operators: list[OperatorConfig] = Field(default_factory=lambda: _named("draft", "improve", "debug"), min_length=1)
-    """Ways of growing a node that the planner may draw from, by name or with settings."""
-    reward: Literal["rank", "branch_best"] = "rank"
-    """`rank`: -1 for a failure, else the quantile of the score among all valid ones, plus 1 for a new best of its branch. `branch_best`: -1, +1, or +2 for a new best of its branch (arXiv 2606.06473)."""
     min_gain: float = Field(default=0.0, ge=0)
-    """A score must be better by more than this to count as a gain."""
-    drafts: int = Field(default=5, ge=1)
-    """Branches opened at the root, the initial program's included."""
-    improves: int = Field(default=3, ge=1)
-    """Children a valid node may get while exploring."""
-    improves_exploiting: int = Field(default=10, ge=1)
-    """Children a valid node may get in all."""
-    debug_depth: int = Field(default=3, ge=0)
-    """Repairs in a row before a failed line is given up."""
-    widening_factor: float = Field(default=1.0, gt=0)
-    """k0 of progressive widening: a node may have fewer than ceil(k0 * N^alpha) children (Coulom 2007)."""
-    widening_exponent: float = Field(default=0.5, gt=0, le=1)
-    """alpha of progressive widening."""
-    exploration: float = Field(default=1.4142135623730951, ge=0)
-    """UCT's exploration constant until `exploration_until` (Kocsis & Szepesvari 2006)."""
-    exploration_min: float = Field(default=0.5, ge=0)
-    """UCT's exploration constant from `exploration_settled` on."""
-    exploration_until: float = Field(default=0.3, ge=0, le=1)
-    """Progress (0 to 1) at which the constant starts to fall."""
-    exploration_settled: float = Field(default=0.7, ge=0, le=1)
-    """Progress at which it has fallen to its minimum."""
-    exploit_from: float = Field(default=0.5, ge=0, le=1)
-    """Progress at which some expansions start to go straight to the best nodes."""
-    exploit_settled: float = Field(default=0.7, ge=0, le=1)
-    """Progress at which the share of exploration has fallen to `explore_min`."""
-    explore_min: float = Field(default=0.2, ge=0, le=1)
-    """Share of expansions that still explore at the end."""
-    elite: int = Field(default=5, ge=1)
-    """How many of the best nodes are candidates for exploitation before `exploit_settled`."""
-    elite_per_branch: int = Field(default=3, ge=1)
-    """At most so many of them from one branch."""
-    elite_late: int = Field(default=3, ge=1)
-    """`elite` from `exploit_settled` on."""
-    elite_per_branch_late: int = Field(default=2, ge=1)
-    """`elite_per_branch` from `exploit_settled` on."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> SearchConfig:
-        if self.exploration_settled < self.exploration_until:
-            raise ValueError("exploration_settled must not be below exploration_until")
-        if self.exploit_settled < self.exploit_from:
-            raise ValueError("exploit_settled must not be below exploit_from")
-        return self
+    """A score must be better by more than this, and by more than the measured noise, to count as a gain."""
 
 
 class AgentConfig(Section):
@@ -175,11 +128,14 @@ class JobConfig(Section):
     """Fixes every random draw of the search."""
     task: TaskConfig
     """What is to be solved and how it is graded."""
-    search: SearchConfig = Field(default_factory=SearchConfig)
+    search: Annotated[SearchSettings, PluginOf("search", default="mcgs")] = Field(
+        default_factory=lambda: _named("mcgs")
+    )
+    """How the graph grows: the search policy, `mcgs` unless `kind` names another."""
     agent: AgentConfig = Field(default_factory=AgentConfig)
-    memory: MemoryConfig = Field(default_factory=lambda: _named("fixes")[0])
+    memory: MemoryConfig = Field(default_factory=lambda: _named("fixes"))
     """What later expansions are told of earlier ones."""
     llm: LLMConfig
-    sandbox: SandboxConfig = Field(default_factory=lambda: _named("auto")[0])
+    sandbox: SandboxConfig = Field(default_factory=lambda: _named("auto"))
     """Where candidates run."""
     budget: BudgetConfig = Field(default_factory=lambda: BudgetConfig(steps=100))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from evolve.graph import Cost, Direction, Expansion, Node, Status
+from evolve.graph import Cost, Direction, Expansion, Node, Objective, Status
 
 SCHEMA_VERSION = 1
 
@@ -17,6 +17,10 @@ class RunStarted:
     task: str
     direction: Direction
     seed: int
+    objectives: tuple[Objective, ...] = ()
+    """Several aims of the task; none where the score is the only one."""
+    given: int = 1
+    """How many programs the search starts from: the task's own first, then others."""
     schema_version: int = SCHEMA_VERSION
     kind: Literal["run_started"] = "run_started"
 
@@ -53,6 +57,8 @@ class RewardBackpropagated:
 
     node_id: str
     reward: float
+    reference_reward: float = 0.0
+    """What each node that was read for it receives; it counts no visit."""
     kind: Literal["reward_backpropagated"] = "reward_backpropagated"
 
 
@@ -71,6 +77,8 @@ class Experience:
     """Digest of what the program failed with, numbers and paths masked; equal signatures mean the same bug."""
     lesson: str
     """One line a later plan can act on."""
+    predicted_gain: float | None = None
+    """What the plan expected."""
 
 
 @dataclass(frozen=True, slots=True)

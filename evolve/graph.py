@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right, insort
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, assert_never
+
+from evolve.pareto import Fronts, Point, dominates
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -23,6 +26,16 @@ Direction = Literal["maximize", "minimize"]
 Status = Literal["scored", "crashed", "timed_out", "out_of_memory", "invalid", "duplicate", "no_code"]
 DEBUGGABLE: frozenset[Status] = frozenset({"crashed", "timed_out", "out_of_memory", "invalid"})
 """Failures that left a program worth repairing; a duplicate is not broken and `no_code` has nothing to repair."""
+WINDOW = 20
+"""Over so many of the latest expansions the effective number of branches is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One of several aims of a task: a metric and the direction in which it is better."""
+
+    name: str
+    direction: Direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +84,16 @@ class Choice:
 class Selection:
     """Why this parent: kept in the journal so that a decision can be explained long after."""
 
-    policy: Literal["initial", "explore", "exploit", "forced"]
-    """`forced`: nothing could grow, so a new draft was opened to keep the search alive."""
+    policy: str
+    """What decided: `given` (a program to start from), `explore`, `exploit`, `stagnant` (the whole search stood still),
+    `forced` (nothing could grow, so a new draft keeps the search alive), or a word of another search policy's own."""
     progress: float
-    exploration_constant: float
-    explore_chance: float
+    exploration_constant: float = 0.0
+    explore_chance: float = 1.0
     path: tuple[Choice, ...] = ()
     """The last choices of the walk, root side first; long walks keep only their end."""
+    branches: float = 0.0
+    """exp(H), the effective number of branches among the latest expansions (arXiv 2606.06473)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +109,18 @@ class Expansion:
     references: tuple[Reference, ...] = ()
     shown: tuple[str, ...] = ()
     """Ids of the attempts described, without code, to the strategist."""
+    beside: tuple[str, ...] = ()
+    """Ids of drafts in flight whose plans a new draft waits for, so that it can differ from them."""
+    given: int | None = None
+    """Which of the given programs this expansion judges; none where an author writes one."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Model to ask first, by role, where several are configured."""
     recalled: tuple[str, ...] = ()
     """Ids of the experiences that memory recalled."""
     best_id: str | None = None
     """The best node when this was decided; kept so that a repeated rollout words the same prompts."""
+    noise: float | None = None
+    """Standard deviation of one evaluation as measured when this was decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +146,7 @@ class Node:
     """For a duplicate: the node that is the same program."""
     error_signature: str | None = None
     mode: str | None = None
-    """How the coder wrote it: `whole`, `diff` or, for a given program, none."""
+    """How the coder wrote it: `whole`, `stepwise`, `diff` or, for a given program, none."""
     reasks: int = 0
     """Replies that had to be asked for again."""
     level: str | None = None
@@ -131,6 +155,18 @@ class Node:
     """False where the program could have forged its own score."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
+    evaluations: int = 1
+    """How often it was evaluated; the score is their mean."""
+    error: float | None = None
+    """Standard error of the score, where it was evaluated more than once."""
+    predicted_gain: float | None = None
+    """What the plan expected over its parent."""
+    suspicion: str | None = None
+    """Why the score was too good to be taken on trust; it was reproduced, or the node is not valid."""
+    size: int = 0
+    """Characters of the program."""
+    touched: tuple[str, ...] = ()
+    """Names of the functions, classes and constants that are not as in the task's initial program, sorted."""
 
     @property
     def valid(self) -> bool:
@@ -177,6 +213,11 @@ class SearchGraph:
         """The decision behind every node."""
         self.best: Node | None = None
         self.branch_best: dict[str, Node] = {}
+        self.branches: dict[str, list[str]] = {}
+        """Judged nodes of every branch, oldest first."""
+        self.objectives: tuple[Objective, ...] = ()
+        self.fronts = Fronts()
+        """Pareto fronts of the valid nodes; empty for a task with a single score."""
         self.cost = Cost()
         """What everything settled has cost: nodes and abandoned expansions, but not those in flight."""
         self.rewards: dict[str, float] = {}
@@ -185,6 +226,11 @@ class SearchGraph:
         self._children: dict[str, list[str]] = {ROOT_ID: []}
         self._pending_children: dict[str, int] = {}
         self._utilities: list[float] = []
+        self._squares, self._freedom = 0.0, 0
+        """Sum of squared deviations of repeated evaluations from their means, and its degrees of freedom."""
+        self._recent: deque[str] = deque()
+        self._recent_counts: Counter[str] = Counter()
+        """Branches of the latest expansions."""
         self.edges: nx.MultiDiGraph[str] = nx.MultiDiGraph()
         self.edges.add_node(ROOT_ID)
 
@@ -199,6 +245,7 @@ class SearchGraph:
         match event.kind:
             case "run_started":
                 self.direction, self.seed, self.started = event.direction, event.seed, True
+                self.objectives = event.objectives
             case "expansion_started":
                 self._start(event.expansion)
             case "expansion_abandoned":
@@ -207,7 +254,7 @@ class SearchGraph:
             case "node_added":
                 self._add(event.node)
             case "reward_backpropagated":
-                self._backpropagate(event.node_id, event.reward)
+                self._backpropagate(event.node_id, event.reward, event.reference_reward)
             case "experience_recorded":
                 pass
             case _:
@@ -244,15 +291,55 @@ class SearchGraph:
         ties = bisect_right(self._utilities, utility) - below
         return (below + ties / 2) / len(self._utilities)
 
-    def beats(self, score: float, incumbent: Node | None, min_gain: float = 0.0) -> bool:
-        """Whether `score` improves on the incumbent by more than `min_gain`; anything valid beats nothing."""
-        if incumbent is None or incumbent.score is None:
-            return True
-        return self.utility(score) - self.utility(incumbent.score) > min_gain
+    @property
+    def noise(self) -> float | None:
+        """Standard deviation of one evaluation, pooled over all nodes evaluated more than once; None before there is one."""
+        return math.sqrt(self._squares / self._freedom) if self._freedom else None
+
+    @property
+    def spread(self) -> float | None:
+        """Interquartile range of the valid scores: None below eight of them."""
+        count = len(self._utilities)
+        return self._utilities[3 * count // 4] - self._utilities[count // 4] if count >= 8 else None
+
+    @property
+    def effective_branches(self) -> float:
+        """exp(H) of the branches that the latest expansions grew: 1 when all grew one, k when k shared them evenly."""
+        total = len(self._recent)
+        return math.exp(-sum(n / total * math.log(n / total) for n in self._recent_counts.values())) if total else 0.0
+
+    def standard_error(self, node: Node) -> float:
+        """Of the node's score: its own where it was repeated, otherwise the noise measured in this run, 0 before any."""
+        return node.error if node.error is not None else (self.noise or 0.0)
+
+    def point(self, node: Node) -> Point | None:
+        """The node's objectives, more is better; None where one is missing."""
+        values = [(node.metrics.get(one.name), one.direction) for one in self.objectives]
+        if any(value is None for value, _ in values):
+            return None
+        return tuple(value if direction == "maximize" else -value for value, direction in values if value is not None)
+
+    def beats(self, node: Node, incumbent: Node | None, min_gain: float = 0.0) -> bool:
+        """Whether a valid node improves on the incumbent by more than `min_gain` and by more than the noise: twice the
+        standard error of the difference. Anything valid beats nothing.
+
+        With several objectives, domination comes first and the score decides between those that do not dominate.
+        """
+        if node.score is None or incumbent is None or incumbent.score is None:
+            return node.score is not None
+        mine, theirs = self.point(node), self.point(incumbent)
+        if self.objectives and mine is not None and theirs is not None and mine != theirs:
+            if dominates(mine, theirs):
+                return True
+            if dominates(theirs, mine):
+                return False
+        noise = math.hypot(self.standard_error(node), self.standard_error(incumbent))
+        return self.utility(node.score) - self.utility(incumbent.score) > max(min_gain, 2 * noise)
 
     def _start(self, expansion: Expansion) -> None:
         self.steps = max(self.steps, expansion.step)
         self.pending[expansion.id] = expansion
+        self._note_branch(expansion.branch_id)
         parent = expansion.parent_id
         self._pending_children[parent] = self._pending_children.get(parent, 0) + 1
         stats: Stats | None = self._stats[parent]
@@ -278,6 +365,7 @@ class SearchGraph:
         self._stats[node.id] = Stats(above=self._stats[node.parent_id])
         self._children[node.id] = []
         self._children[node.parent_id].append(node.id)
+        self.branches.setdefault(node.branch_id, []).append(node.id)
         self.edges.add_edge(node.parent_id, node.id, kind="primary", role=node.operator)
         for reference in expansion.references:
             self.edges.add_edge(reference.node_id, node.id, kind="reference", role=reference.role)
@@ -285,17 +373,45 @@ class SearchGraph:
             self.by_fingerprint.setdefault(node.fingerprint, node.id)
         self.cost += node.cost
         if node.score is not None and node.valid:
-            insort(self._utilities, self.utility(node.score))
-            if self.beats(node.score, self.best):
-                self.best = node
-            if self.beats(node.score, self.branch_best.get(node.branch_id)):
-                self.branch_best[node.branch_id] = node
+            self._rank(node, node.score)
 
-    def _backpropagate(self, node_id: str, reward: float) -> None:
+    def _rank(self, node: Node, score: float) -> None:
+        if node.error is not None and node.evaluations > 1:
+            self._squares += node.error**2 * node.evaluations * (node.evaluations - 1)
+            self._freedom += node.evaluations - 1
+        insort(self._utilities, self.utility(score))
+        if self.beats(node, self.branch_best.get(node.branch_id)):
+            self.branch_best[node.branch_id] = node
+        point = self.point(node) if self.objectives else None
+        if point is not None:
+            self.fronts.add(node.id, point)
+            self.best = max((self.nodes[one] for one in self.fronts.front()), key=self._worth)
+        elif not self.objectives and self.beats(node, self.best):
+            self.best = node
+
+    def _worth(self, node: Node) -> float:
+        return self.utility(node.score) if node.score is not None else -math.inf
+
+    def _note_branch(self, branch_id: str) -> None:
+        self._recent.append(branch_id)
+        self._recent_counts[branch_id] += 1
+        if len(self._recent) > WINDOW:
+            oldest = self._recent.popleft()
+            self._recent_counts[oldest] -= 1
+            if not self._recent_counts[oldest]:
+                del self._recent_counts[oldest]
+
+    def _backpropagate(self, node_id: str, reward: float, reference_reward: float) -> None:
         self.rewards[node_id] = reward
-        stats: Stats | None = self._stats[node_id]
+        self._credit(self._stats[node_id], reward, visits=1)
+        if reference_reward:
+            for source in {reference.node_id for reference in self.expansions[node_id].references}:
+                self._credit(self._stats[source], reference_reward, visits=0)
+
+    @staticmethod
+    def _credit(stats: Stats | None, reward: float, visits: int) -> None:
         while stats is not None:
-            stats.visits += 1
+            stats.visits += visits
             stats.value_sum += reward
             stats = stats.above
 

@@ -19,6 +19,7 @@ from pydantic_core import core_schema
 
 FAMILIES = {
     "task": "evolve.tasks",
+    "search": "evolve.search.policies",
     "operator": "evolve.operators",
     "memory": "evolve.memory.policies",
     "llm": "evolve.llm",
@@ -30,7 +31,7 @@ FAMILIES = {
 class PluginConfig(BaseModel):
     """Settings of one plugin. Unknown keys are refused; the docstring under a field is its documentation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
 
     kind: str
 
@@ -91,14 +92,14 @@ def _unknown(family: str, kind: str) -> str:
     return f"unknown {family} kind {kind!r}{meant} (known: {', '.join(known)}, or a dotted module name)"
 
 
-def _resolve(family: str, raw: Any) -> PluginConfig:
+def _resolve(family: str, raw: Any, default: str | None) -> PluginConfig:
     if isinstance(raw, PluginConfig):
         return raw
     if isinstance(raw, str):
         raw = {"kind": raw}
     if not isinstance(raw, Mapping):
         raise ValueError(f"expected a {family} kind or a mapping with `kind`, found {raw!r}")
-    kind = raw.get("kind")
+    kind = raw.get("kind", default)
     if not isinstance(kind, str):
         raise ValueError(f"`kind` is missing (known: {', '.join(kinds(family))})")
     model = config_class(family, kind)
@@ -119,10 +120,12 @@ class PluginOf:
     """Annotates a configuration field that holds one plugin of a family, written as a name or a mapping."""
 
     family: str
+    default: str | None = None
+    """The kind meant by a mapping without `kind`."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            lambda raw: _resolve(self.family, raw),
+            lambda raw: _resolve(self.family, raw, self.default),
             serialization=core_schema.plain_serializer_function_ser_schema(
                 lambda plugin: plugin.model_dump(mode="json")
             ),

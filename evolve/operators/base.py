@@ -8,16 +8,20 @@ from typing import Literal, Protocol
 
 from evolve.graph import Reference, SearchGraph
 
-Target = Literal["root", "valid", "failed"]
+Target = Literal["root", "valid", "failed", "search"]
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the planner has chosen to grow, and when."""
+    """What the policy has chosen to grow, and when."""
 
     target: Target
     progress: float
-    exploiting: bool
+    exploiting: bool = False
+    stagnant: bool = False
+    """Whether the branch of the chosen node has stopped getting better."""
+    branches: int = 0
+    """Branches with a valid node."""
 
 
 class Operator(Protocol):
@@ -28,14 +32,15 @@ class Operator(Protocol):
 
     name: str
     targets: frozenset[Target]
-    """What it can grow: the root (a new branch), a valid node, a failed one."""
+    """What it can grow: the root (a new branch), a valid node, a failed one, or the whole search when that stands
+    still (a new branch that reads all others)."""
 
     def weight(self, situation: Situation) -> float:
         """Relative chance of being drawn for one of its targets; where all weigh 0 they are drawn alike."""
         ...
 
     def references(self, graph: SearchGraph, parent_id: str, rng: random.Random) -> tuple[Reference, ...]:
-        """Other nodes whose code the author reads; each becomes a reference edge."""
+        """Other nodes whose code the author reads, most useful first; each becomes a reference edge."""
         ...
 
     def shown(self, graph: SearchGraph, parent_id: str) -> tuple[str, ...]:

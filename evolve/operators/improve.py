@@ -18,24 +18,31 @@ class Config(PluginConfig):
     kind: Literal["improve"] = "improve"
     siblings: int = Field(default=8, ge=0)
     """How many of the parent's other children are described, newest first."""
+    when_stagnant: float = Field(default=0.0, ge=0)
+    """Weight on a branch that has stopped getting better; 1 elsewhere."""
 
     def build(self, context: BuildContext) -> Operator:  # noqa: ARG002
-        return Improve(self.siblings)
+        return Improve(self.siblings, self.when_stagnant)
 
 
 class Improve:
     name = "improve"
     targets: frozenset[Target] = frozenset({"valid"})
 
-    def __init__(self, siblings: int) -> None:
+    def __init__(self, siblings: int = 8, when_stagnant: float = 0.0) -> None:
         self._siblings = siblings
+        self._when_stagnant = when_stagnant
 
-    def weight(self, situation: Situation) -> float:  # noqa: ARG002
-        return 1.0
+    def weight(self, situation: Situation) -> float:
+        return self._when_stagnant if situation.stagnant else 1.0
 
     def references(self, graph: SearchGraph, parent_id: str, rng: random.Random) -> tuple[Reference, ...]:  # noqa: ARG002
         return ()
 
     def shown(self, graph: SearchGraph, parent_id: str) -> tuple[str, ...]:
-        newest_first = reversed(graph.children(parent_id))
-        return tuple(child for child, _ in zip(newest_first, range(self._siblings), strict=False))
+        return newest(graph.children(parent_id), self._siblings)
+
+
+def newest(node_ids: list[str], most: int) -> tuple[str, ...]:
+    """The last ones, newest first."""
+    return tuple(reversed(node_ids[-most:])) if most else ()

@@ -19,7 +19,6 @@ from evolve.graph import SearchGraph
 from evolve.jobfile import Job
 from evolve.llm.base import LLM, Role
 from evolve.llm.stack import build_role, unpriced_models
-from evolve.operators.base import Operator
 from evolve.plugins import BuildContext, PluginConfig
 from evolve.prompts import Prompts
 from evolve.run.artifacts import Artifacts
@@ -60,7 +59,7 @@ def build_parts(job: Job) -> Parts:
         )
     for provider in providers:  # building touches nothing; `manual` wants some run directory to name
         provider.build(replace(context, run_dir=job.base_dir))
-    _operators(job)
+    config.search.build(context)
     task: Task = config.task.build(context)
     markers.check(task.sheet.initial)
     override = job.base_dir / config.agent.prompts if config.agent.prompts else None
@@ -151,7 +150,8 @@ def fold_state(run: RunDir, job: Job) -> State:
     """What a run knows, from its journal alone."""
     config: JobConfig = job.config
     context = BuildContext(job.base_dir, config.seed, run.path)
-    state = State(SearchGraph(), Planner(config.search, _operators(job), config.seed), config.memory.build(context))
+    planner = Planner(config.search.build(context), config.seed)
+    state = State(SearchGraph(), planner, config.memory.build(context))
     with _collector_paused():
         for event in read_journal(run.journal):
             state.absorb(event)
@@ -167,16 +167,6 @@ def _collector_paused() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def _operators(job: Job) -> list[Operator]:
-    context = BuildContext(job.base_dir, job.config.seed)
-    operators: list[Operator] = [operator.build(context) for operator in job.config.search.operators]
-    if not any("root" in operator.targets for operator in operators):
-        raise ConfigError(
-            "search.operators: none of them can open a branch at the root", hint="add `draft` to the list"
-        )
-    return operators
 
 
 def _published(run: RunDir, graph: SearchGraph) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 from dataclasses import dataclass
 
-from evolve.config import SearchConfig
 from evolve.events import Event
 from evolve.graph import DEBUGGABLE, ROOT_ID, SearchGraph
 from evolve.operators.base import Target
+from evolve.search.settings import TreeSettings
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class Frontier:
     The open nodes of every subtree are counted, so that a walk never enters a dead end.
     """
 
-    def __init__(self, settings: SearchConfig, targets: frozenset[Target]) -> None:
+    def __init__(self, settings: TreeSettings, targets: frozenset[Target]) -> None:
         self._children_limit = max(settings.improves, settings.improves_exploiting)
         self._debug_depth = settings.debug_depth
         self._targets = targets
@@ -56,8 +57,19 @@ class Frontier:
         """Whether the node or anything below it may grow."""
         return self._spots[node_id].open > 0
 
-    def elite(self, size: int, per_branch: int) -> list[str]:
-        """The best open valid nodes, best first, at most `per_branch` of one branch."""
+    def elite(self, graph: SearchGraph, size: int, per_branch: int) -> list[str]:
+        """The best open valid nodes, best first, at most `per_branch` of one branch.
+
+        With several objectives the Pareto fronts come first, in their order.
+        """
+        if graph.objectives:
+
+            def worth(node_id: str) -> float:
+                return -graph.utility(graph.nodes[node_id].score or 0.0)
+
+            ranked = [one for front in graph.fronts.ranked() for one in sorted(front, key=worth) if one in self._open]
+            if ranked:
+                return _capped(graph, ranked, size, per_branch)
         heads: list[tuple[float, int, str]] = []
         for branch in self._elite.values():
             heads += branch[:per_branch]
@@ -97,3 +109,14 @@ class Frontier:
                 insort(ranked, key)
             else:
                 del ranked[bisect_left(ranked, key)]
+
+
+def _capped(graph: SearchGraph, ranked: list[str], size: int, per_branch: int) -> list[str]:
+    taken: Counter[str] = Counter()
+    kept = []
+    for node_id in ranked:
+        branch_id = graph.nodes[node_id].branch_id
+        if taken[branch_id] < per_branch:
+            taken[branch_id] += 1
+            kept.append(node_id)
+    return kept[:size]

@@ -1,21 +1,21 @@
-"""Ask what to grow next, tell what came of it. Pure: no I/O, no clock, no global chance."""
+"""Ask what to grow next, tell what came of it. Pure: no I/O, no clock, no global chance.
+
+The same for every search policy: the policy decides where to grow and what a result is worth, the planner puts the
+decision and the result into events.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evolve.config import SearchConfig
 from evolve.events import Event, Experience, ExperienceRecorded, NodeAdded, RewardBackpropagated
 from evolve.graph import ROOT_ID, Cost, Expansion, Node, SearchGraph, Selection, Status
-from evolve.operators.base import Operator, Situation, Target
-from evolve.search.frontier import Frontier
-from evolve.search.reward import reward
-from evolve.search.selection import select
+from evolve.search.bandit import Models
+from evolve.search.base import Chance, Policy
 
 INITIAL = "initial"
-"""The operator name of the expansion that judges the task's own program: nothing is planned or written for it."""
+"""The operator name of an expansion that judges a given program: nothing is planned or written for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +37,61 @@ class Outcome:
     level: str | None = None
     isolated: bool = True
     cost: Cost = field(default_factory=Cost)
+    evaluations: int = 1
+    error: float | None = None
+    predicted_gain: float | None = None
+    suspicion: str | None = None
+    size: int = 0
+    touched: tuple[str, ...] = ()
 
 
 class Planner:
     """One per run. `observe` every event after the graph has applied it, then `ask` or `tell`."""
 
-    def __init__(self, settings: SearchConfig, operators: Sequence[Operator], seed: int) -> None:
-        self._settings = settings
-        self._operators = operators
+    def __init__(self, policy: Policy, seed: int, models: Models | None = None) -> None:
+        self._policy = policy
         self._seed = seed
-        self._frontier = Frontier(settings, frozenset(target for op in operators for target in op.targets))
+        self._models = models or Models({})
+        self._given: dict[int, str | None] = {}
+        """Expansion that judges each of the given programs; none where it has still to be judged."""
 
     def observe(self, graph: SearchGraph, event: Event) -> None:
-        self._frontier.observe(graph, event)
+        self._policy.observe(graph, event)
+        self._models.observe(graph, event)
+        match event.kind:
+            case "run_started":
+                self._given = dict.fromkeys(range(event.given))
+            case "expansion_started" if event.expansion.given is not None:
+                self._given[event.expansion.given] = event.expansion.id
+            case "expansion_abandoned" if event.expansion_id in self._given.values():
+                lost = next(number for number, by in self._given.items() if by == event.expansion_id)
+                self._given[lost] = None
+            case _:
+                pass
 
     def ask(self, graph: SearchGraph, progress: float) -> Expansion:
         """The next expansion. `progress` is the share of the budget used, 0 to 1."""
         step = graph.steps + 1
         expansion_id = f"n{step}"
-        if not graph.width(ROOT_ID):
-            first = Selection("initial", progress, 0.0, 1.0)
-            return Expansion(expansion_id, step, INITIAL, ROOT_ID, expansion_id, first)
-        parent_id, selection = select(graph, self._frontier, self._settings, progress, self._rng(step, "select"))
-        operator = self._draw_operator(graph, parent_id, selection, self._rng(step, "operator"))
+        unjudged = next((number for number, by in self._given.items() if by is None), None)
+        if unjudged is not None:
+            first = Selection("given", progress, branches=graph.effective_branches)
+            return Expansion(expansion_id, step, INITIAL, ROOT_ID, expansion_id, first, given=unjudged)
+        growth = self._policy.choose(graph, progress, self._chance(step))
+        opens_branch = growth.parent_id == ROOT_ID
         return Expansion(
             id=expansion_id,
             step=step,
-            operator=operator.name,
-            parent_id=parent_id,
-            branch_id=expansion_id if parent_id == ROOT_ID else graph.nodes[parent_id].branch_id,
-            selection=selection,
-            references=operator.references(graph, parent_id, self._rng(step, "references")),
-            shown=operator.shown(graph, parent_id),
+            operator=growth.operator,
+            parent_id=growth.parent_id,
+            branch_id=expansion_id if opens_branch else graph.nodes[growth.parent_id].branch_id,
+            selection=growth.selection,
+            references=growth.references,
+            shown=growth.shown,
+            beside=_drafts_in_flight(graph) if opens_branch else (),
+            models=self._models.choose(self._chance(step)),
             best_id=graph.best.id if graph.best else None,
+            noise=graph.noise,
         )
 
     def tell(self, graph: SearchGraph, expansion: Expansion, outcome: Outcome) -> list[Event]:
@@ -96,6 +118,12 @@ class Planner:
             isolated=outcome.isolated,
             metrics=outcome.metrics,
             cost=outcome.cost,
+            evaluations=outcome.evaluations,
+            error=outcome.error,
+            predicted_gain=outcome.predicted_gain,
+            suspicion=outcome.suspicion,
+            size=outcome.size,
+            touched=outcome.touched,
         )
         gain = None
         if parent and parent.score is not None and outcome.score is not None:
@@ -107,24 +135,21 @@ class Planner:
             status=node.status,
             title=node.title,
             gain=gain,
+            predicted_gain=node.predicted_gain,
             error_signature=node.error_signature,
             lesson=outcome.lesson,
         )
-        worth = reward(self._settings, graph, node.branch_id, node.score)
-        return [NodeAdded(node), RewardBackpropagated(node.id, worth), ExperienceRecorded(experience)]
+        rewards = self._policy.rewards(graph, node)
+        return [
+            NodeAdded(node),
+            RewardBackpropagated(node.id, rewards.own, rewards.reference),
+            ExperienceRecorded(experience),
+        ]
 
-    def _draw_operator(self, graph: SearchGraph, parent_id: str, selection: Selection, rng: random.Random) -> Operator:
-        situation = Situation(_target(graph, parent_id), selection.progress, selection.policy == "exploit")
-        able = [operator for operator in self._operators if situation.target in operator.targets]
-        weights = [operator.weight(situation) for operator in able]
-        return rng.choices(able, weights if sum(weights) > 0 else None)[0]
-
-    def _rng(self, step: int, purpose: str) -> random.Random:
-        """A generator of its own for every decision, so that a resumed run draws what the first would have drawn."""
-        return random.Random(f"{self._seed}/{step}/{purpose}")
+    def _chance(self, step: int) -> Chance:
+        return lambda purpose: random.Random(f"{self._seed}/{step}/{purpose}")
 
 
-def _target(graph: SearchGraph, parent_id: str) -> Target:
-    if parent_id == ROOT_ID:
-        return "root"
-    return "valid" if graph.nodes[parent_id].valid else "failed"
+def _drafts_in_flight(graph: SearchGraph) -> tuple[str, ...]:
+    """Oldest first. Given programs have no author whose plan could be waited for."""
+    return tuple(one.id for one in graph.pending.values() if one.parent_id == ROOT_ID and one.given is None)

@@ -10,10 +10,10 @@ import math
 import random
 from collections import deque
 
-from evolve.config import SearchConfig
 from evolve.graph import ROOT_ID, Choice, SearchGraph, Selection, Stats
 from evolve.search.frontier import Frontier
-from evolve.search.schedule import elite_size, exploration_constant, explore_chance, widening_limit
+from evolve.search.schedule import elite_size, widening_limit
+from evolve.search.settings import TreeSettings
 
 KEPT_CHOICES = 8
 """How many choices of a walk are kept for the record; a longer walk keeps its end."""
@@ -30,26 +30,34 @@ def mean_value(child: Stats) -> float:
 
 
 def select(
-    graph: SearchGraph, frontier: Frontier, settings: SearchConfig, progress: float, rng: random.Random
+    graph: SearchGraph,
+    frontier: Frontier,
+    settings: TreeSettings,
+    progress: float,
+    constant: float,
+    explore: float,
+    rng: random.Random,
 ) -> tuple[str, Selection]:
-    """The node to grow and why. Always an answer: where nothing can grow, a new draft is opened at the root."""
-    constant = exploration_constant(settings, progress)
-    chance = explore_chance(settings, progress)
-    if rng.random() >= chance:
+    """The node to grow and why; `constant` is c of UCT, `explore` the chance of a walk.
+
+    Always an answer: where nothing can grow, a new draft is opened at the root.
+    """
+    spread = graph.effective_branches
+    if graph.width(ROOT_ID) >= min(settings.drafts_first, settings.drafts) and rng.random() >= explore:
         elite = _exploitable(graph, frontier, settings, progress)
         if elite:
             weights = [1 / rank for rank in range(1, len(elite) + 1)]
             chosen = rng.choices(elite, weights)[0]
             stats = graph.stats(chosen)
             choice = Choice(chosen, stats.visits, stats.mean, 0.0, len(elite) - 1)
-            return chosen, Selection("exploit", progress, constant, chance, (choice,))
+            return chosen, Selection("exploit", progress, constant, explore, (choice,), spread)
     chosen, walked = _walk(graph, frontier, settings, constant)
     forced = chosen == ROOT_ID and not _may_widen(graph, frontier, settings, ROOT_ID)
-    return chosen, Selection("forced" if forced else "explore", progress, constant, chance, walked)
+    return chosen, Selection("forced" if forced else "explore", progress, constant, explore, walked, spread)
 
 
-def _exploitable(graph: SearchGraph, frontier: Frontier, settings: SearchConfig, progress: float) -> list[str]:
-    elite = frontier.elite(*elite_size(settings, progress))
+def _exploitable(graph: SearchGraph, frontier: Frontier, settings: TreeSettings, progress: float) -> list[str]:
+    elite = frontier.elite(graph, *elite_size(settings, progress))
     narrow = [
         node_id for node_id in elite if graph.width(node_id) < widening_limit(settings, graph.stats(node_id).total)
     ]
@@ -57,7 +65,7 @@ def _exploitable(graph: SearchGraph, frontier: Frontier, settings: SearchConfig,
 
 
 def _walk(
-    graph: SearchGraph, frontier: Frontier, settings: SearchConfig, constant: float
+    graph: SearchGraph, frontier: Frontier, settings: TreeSettings, constant: float
 ) -> tuple[str, tuple[Choice, ...]]:
     at = ROOT_ID
     path: deque[tuple[str, int]] = deque(maxlen=KEPT_CHOICES)
@@ -81,10 +89,10 @@ def _choice(graph: SearchGraph, node_id: str, rivals: int, constant: float) -> C
     return Choice(node_id, stats.visits, mean_value(stats), exploration_term(stats, parent, constant), rivals)
 
 
-def _may_widen(graph: SearchGraph, frontier: Frontier, settings: SearchConfig, node_id: str) -> bool:
+def _may_widen(graph: SearchGraph, frontier: Frontier, settings: TreeSettings, node_id: str) -> bool:
     limit = widening_limit(settings, graph.stats(node_id).total)
     if node_id == ROOT_ID:
-        return graph.width(ROOT_ID) < min(limit, settings.drafts)
+        return graph.width(ROOT_ID) < min(max(limit, settings.drafts_first), settings.drafts)
     if not frontier.is_open(node_id):
         return False
     if not graph.nodes[node_id].valid:

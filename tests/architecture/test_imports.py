@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "evolve"
 LAYERS = [
     {"errors"},
-    {"resources", "plugins", "prompts"},
+    {"resources", "plugins", "prompts", "pareto"},
     {"config", "graph", "events"},
     {"jobfile"},
     {"llm", "sandbox", "memory", "operators", "tasks"},

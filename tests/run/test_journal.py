@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from search.simulation import Simulation, random_judge
 from search.test_laws import assert_conserved
 
-from evolve.config import SearchConfig
 from evolve.errors import DiskFull, JournalCorrupt, RunLocked, SchemaTooNew
 from evolve.events import Event, RunStarted
 from evolve.graph import SearchGraph
 from evolve.run.journal import Journal, encode_commit, read_journal
 from evolve.run.linelog import LineLog, read_lines
+from evolve.search.policies import mcgs
 
 
 def recorded(workers: int = 3) -> tuple[bytes, list[list[Event]]]:
     """A journal of 30 steps as bytes, and its commits: a node's three events are one."""
-    simulation = Simulation(SearchConfig(), seed=5)
+    simulation = Simulation(mcgs.Config(), seed=5)
     simulation.run(30, random_judge(5, abandoned=0.1), workers)
     commits: list[list[Event]] = []
     for event in simulation.events:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search.simulation import Simulation, judged
 
-from evolve.config import BudgetConfig, SearchConfig
+from evolve.config import BudgetConfig
 from evolve.errors import BudgetSpent, DiskFull, RunError, RunExists, RunNotFound
 from evolve.graph import Cost
 from evolve.jobfile import Job, load_job
@@ -24,6 +24,7 @@ from evolve.run.calls import CallLog, read_calls
 from evolve.run.linelog import LineLog
 from evolve.run.rundir import RunDir, all_runs, create, digest_of, find, write_atomically
 from evolve.run.timeline import Timeline, read_timeline
+from evolve.search.policies import mcgs
 
 
 @given(st.lists(st.text(), max_size=5))
@@ -140,7 +141,7 @@ def budget(spent: Cost = Cost(), active_s: float = 0.0, **limits: float) -> Budg
 
 
 def test_progress_is_the_largest_share_of_any_limit() -> None:
-    simulation = Simulation(SearchConfig())
+    simulation = Simulation(mcgs.Config())
     simulation.run(4, lambda _: judged(1.0))
     simulation.start(0.0)
     some = budget(Cost(3, 100, 100, 0.4), active_s=360, steps=10, hours=1, tokens=1000, money_usd=1)
@@ -161,7 +162,7 @@ def test_progress_is_the_largest_share_of_any_limit() -> None:
     ],
 )
 def test_every_limit_stops_the_run_by_its_name(reason: str, some: Budget) -> None:
-    simulation = Simulation(SearchConfig())
+    simulation = Simulation(mcgs.Config())
     simulation.run(5, lambda _: judged(1.0))
     assert some.stop_reason(simulation.graph) == reason
 
@@ -173,7 +174,7 @@ def test_a_call_is_refused_once_money_is_spent_but_not_for_steps() -> None:
 
 
 def test_a_target_of_a_minimised_score() -> None:
-    simulation = Simulation(SearchConfig(), direction="minimize")
+    simulation = Simulation(mcgs.Config(), direction="minimize")
     simulation.run(1, lambda _: judged(3.0))
     assert budget(target_score=2.0).stop_reason(simulation.graph) is None
     assert budget(target_score=4.0).stop_reason(simulation.graph) == "target_score"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from evolve.config import SearchConfig
+from evolve.config import SearchSettings
 from evolve.events import Event, ExpansionAbandoned, ExpansionStarted, RunStarted
 from evolve.graph import Cost, Direction, Expansion, SearchGraph, Status
-from evolve.operators.debug import Debug
-from evolve.operators.draft import Draft
-from evolve.operators.improve import Improve
+from evolve.plugins import BuildContext
 from evolve.search.planner import Outcome, Planner
 
 FAILURES: tuple[Status, ...] = ("crashed", "timed_out", "out_of_memory", "invalid", "duplicate", "no_code")
@@ -21,14 +20,14 @@ FAILURES: tuple[Status, ...] = ("crashed", "timed_out", "out_of_memory", "invali
 class Simulation:
     """Drives a planner as the engine does."""
 
-    settings: SearchConfig
+    settings: SearchSettings
     seed: int = 0
     direction: Direction = "maximize"
     graph: SearchGraph = field(default_factory=SearchGraph)
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.planner = Planner(self.settings, [Draft(), Improve(8), Debug()], self.seed)
+        self.planner = Planner(self.settings.build(BuildContext(Path())), self.seed)
         for event in list(self.events):
             self._absorb(event)
         if not self.graph.started:

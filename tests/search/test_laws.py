@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search.simulation import FAILURES, Simulation, judged, random_judge
 
-from evolve.config import SearchConfig
 from evolve.events import COMMIT, ExpansionStarted
 from evolve.graph import ROOT_ID, Expansion, SearchGraph, Selection
 from evolve.search.planner import Outcome
+from evolve.search.policies import mcgs
 
 seeds = st.integers(0, 10**6)
 small_settings = st.builds(
-    SearchConfig,
+    mcgs.Config,
     drafts=st.integers(1, 4),
     improves=st.integers(1, 3),
     improves_exploiting=st.integers(1, 4),
@@ -44,7 +44,7 @@ def assert_conserved(graph: SearchGraph) -> None:
 
 @given(settings=small_settings, seed=seeds, workers=st.integers(1, 6), failing=st.sampled_from([0.0, 0.3, 1.0]))
 def test_statistics_are_conserved_at_every_moment(
-    settings: SearchConfig, seed: int, workers: int, failing: float
+    settings: mcgs.Config, seed: int, workers: int, failing: float
 ) -> None:
     simulation = Simulation(settings, seed)
     judge = random_judge(seed, failing, abandoned=0.1)
@@ -59,7 +59,7 @@ def test_statistics_are_conserved_at_every_moment(
 
 
 @given(settings=small_settings, seed=seeds, data=st.data())
-def test_there_is_always_something_to_start(settings: SearchConfig, seed: int, data: st.DataObject) -> None:
+def test_there_is_always_something_to_start(settings: mcgs.Config, seed: int, data: st.DataObject) -> None:
     """Liveness: whatever has happened, an expansion starts, and never from a node in flight."""
     simulation = Simulation(settings, seed)
     for _ in range(data.draw(st.integers(1, 30))):
@@ -76,7 +76,7 @@ def test_there_is_always_something_to_start(settings: SearchConfig, seed: int, d
 
 
 @given(seed=seeds, workers=st.integers(1, 4), settings=small_settings)
-def test_minimising_is_maximising_the_negative(seed: int, workers: int, settings: SearchConfig) -> None:
+def test_minimising_is_maximising_the_negative(seed: int, workers: int, settings: mcgs.Config) -> None:
     judge = random_judge(seed)
 
     def negated(expansion: Expansion) -> Outcome | None:
@@ -96,7 +96,7 @@ def test_minimising_is_maximising_the_negative(seed: int, workers: int, settings
 
 @given(seed=seeds, cut=st.floats(0, 1))
 def test_a_stopped_search_goes_on_as_if_it_never_had(seed: int, cut: float) -> None:
-    settings = SearchConfig()
+    settings = mcgs.Config()
     whole = Simulation(settings, seed)
     whole.run(40, random_judge(seed))
     kept = whole.events[: int(cut * len(whole.events))]
@@ -113,7 +113,7 @@ def test_a_stopped_search_goes_on_as_if_it_never_had(seed: int, cut: float) -> N
 
 @given(seed=seeds, workers=st.integers(1, 4))
 def test_events_read_back_as_written(seed: int, workers: int) -> None:
-    simulation = Simulation(SearchConfig(), seed)
+    simulation = Simulation(mcgs.Config(), seed)
     simulation.run(20, random_judge(seed, abandoned=0.1), workers, chaos=seed)
     written = COMMIT.dump_json(simulation.events)
     assert COMMIT.validate_json(written) == simulation.events
@@ -125,7 +125,7 @@ def test_events_read_back_as_written(seed: int, workers: int) -> None:
 
 def test_a_chain_of_five_thousand_nodes() -> None:
     """Nothing recurses over the tree."""
-    settings = SearchConfig(drafts=1, improves=1, improves_exploiting=1)
+    settings = mcgs.Config(drafts=1, improves=1, improves_exploiting=1)
     simulation = Simulation(settings)
     simulation.finish(simulation.start(0.0), judged(0.0))
     for step in range(2, 5001):
@@ -139,7 +139,7 @@ def test_a_chain_of_five_thousand_nodes() -> None:
 
 
 def test_a_failed_node_is_debugged_to_the_limit_and_then_left() -> None:
-    settings = SearchConfig(drafts=1, debug_depth=2)
+    settings = mcgs.Config(drafts=1, debug_depth=2)
     simulation = Simulation(settings)
     simulation.run(4, lambda _: judged(None))
     assert [(n.operator, n.parent_id) for n in simulation.graph.nodes.values()] == [
@@ -153,27 +153,27 @@ def test_a_failed_node_is_debugged_to_the_limit_and_then_left() -> None:
 
 @pytest.mark.parametrize("status", ["duplicate", "no_code"])
 def test_what_is_not_broken_is_not_debugged(status: str) -> None:
-    simulation = Simulation(SearchConfig(drafts=1))
+    simulation = Simulation(mcgs.Config(drafts=1))
     simulation.run(3, lambda expansion: judged(1.0) if expansion.step == 1 else judged(None, status))  # type: ignore[arg-type]
     assert [n.parent_id for n in simulation.graph.nodes.values()] == [ROOT_ID, "n1", "n1"]
 
 
 def test_a_fixed_node_is_passed_through() -> None:
-    simulation = Simulation(SearchConfig(drafts=1))
+    simulation = Simulation(mcgs.Config(drafts=1))
     simulation.run(3, lambda expansion: judged(None) if expansion.step == 1 else judged(1.0))
     assert [(n.operator, n.parent_id) for n in simulation.graph.nodes.values()][2] == ("improve", "n2")
 
 
 def test_workers_spread_over_the_tree() -> None:
     """Virtual loss: four workers at once do not all grow the same node."""
-    simulation = Simulation(SearchConfig(drafts=4))
+    simulation = Simulation(mcgs.Config(drafts=4))
     simulation.run(8, lambda expansion: judged(float(expansion.step)))
     parents = {simulation.start(0.1).parent_id for _ in range(4)}
     assert len(parents) >= 3
 
 
 def test_late_expansions_go_to_the_best_nodes() -> None:
-    settings = SearchConfig(explore_min=0.0)
+    settings = mcgs.Config(explore_min=0.0)
     simulation = Simulation(settings)
     judge = random_judge(1, failing=0.0)
     simulation.run(60, judge)
@@ -184,13 +184,13 @@ def test_late_expansions_go_to_the_best_nodes() -> None:
 
 
 def test_the_initial_program_is_judged_first_and_again_if_a_service_failed() -> None:
-    simulation = Simulation(SearchConfig())
+    simulation = Simulation(mcgs.Config())
     simulation.abandon(simulation.start(0.0))
     assert simulation.start(0.0).operator == "initial"
 
 
 def test_the_walk_is_recorded_and_bounded() -> None:
-    settings = SearchConfig(drafts=1, improves=1, improves_exploiting=1)
+    settings = mcgs.Config(drafts=1, improves=1, improves_exploiting=1)
     simulation = Simulation(settings)
     simulation.run(30, lambda expansion: judged(float(expansion.step)))
     selection = simulation.start(0.2).selection
