@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from evolve.config import AgentConfig, BudgetConfig, JobConfig, LLMConfig, Price, RetryConfig
+from evolve.config import AgentConfig, BudgetConfig, JobConfig, LLMConfig, Price, RetryConfig, Sampling
 from evolve.plugins import FAMILIES, config_class, kinds
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "agent": AgentConfig,
+    "agent.sampling.OPERATOR": Sampling,
     "llm": LLMConfig,
     "llm.prices.MODEL": Price,
     "llm.retry": RetryConfig,

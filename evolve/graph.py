@@ -159,8 +159,10 @@ class Node:
     """How often it was evaluated; the score is their mean."""
     error: float | None = None
     """Standard error of the score, where it was evaluated more than once."""
+    gain: float | None = None
+    """Change of the score against the parent, more is better; none where either has no score."""
     predicted_gain: float | None = None
-    """What the plan expected over its parent."""
+    """What the plan expected of it."""
     suspicion: str | None = None
     """Why the score was too good to be taken on trust; it was reproduced, or the node is not valid."""
     size: int = 0

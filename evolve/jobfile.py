@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -121,6 +121,7 @@ def _apply(raw: dict[str, Any], override: str, lines: dict[Location, int]) -> No
         ) from None
     holder: Any = raw
     for depth, part in enumerate(parts[:-1], start=1):
+        _refuse_number(key, holder, parts[:depth])
         try:
             if isinstance(holder, dict) and isinstance(holder.get(part), str | None):
                 holder[part] = {"kind": holder[part]} if holder.get(part) else {}
@@ -130,11 +131,23 @@ def _apply(raw: dict[str, Any], override: str, lines: dict[Location, int]) -> No
             raise ConfigError(
                 f"--set {key}: there is no {part!r} to set something in", hint="see `evolve config show`"
             ) from None
+    _refuse_number(key, holder, parts)
     try:
         holder[parts[-1]] = parsed
     except (IndexError, TypeError):
         raise ConfigError(f"--set {key}: there is no such place", hint="see `evolve config show`") from None
     lines[parts] = SET
+
+
+def _refuse_number(key: str, holder: object, path: Location) -> None:
+    """A mapping has no numbers. What is a list to the program, a single provider say, may be a mapping in the file."""
+    *above, number = path
+    if isinstance(number, int) and isinstance(holder, dict):
+        where = _dotted(tuple(above))
+        raise ConfigError(
+            f"--set {key}: {where or 'a job file'} is not a list in this file: it has no number {number}",
+            hint=f"leave the number out, or give the whole list: --set '{where}=[{{...}}, {{...}}]'",
+        )
 
 
 def _flatten(
@@ -152,10 +165,11 @@ def _flatten(
 
 
 def _section(model: type[BaseModel], path: Location) -> type[BaseModel]:
+    """The settings type at a path, also where it is that of a list's or mapping's entries."""
     for part in path:
         field = model.model_fields.get(str(part))
-        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
+        held = (field.annotation, *get_args(field.annotation)) if field is not None else ()
+        model = next((one for one in held if isinstance(one, type) and issubclass(one, BaseModel)), model)
     return model
 
 

@@ -112,7 +112,24 @@ def _resolve(family: str, raw: Any, default: str | None) -> PluginConfig:
 def family_schema(family: str) -> dict[str, Any]:
     """JSON schema of any built-in plugin of a family, by name or in full."""
     names = kinds(family)
-    return {"anyOf": [{"enum": names}, *(config_class(family, name).model_json_schema() for name in names)]}
+    return {"anyOf": [{"enum": names}, *(_self_contained(config_class(family, name)) for name in names)]}
+
+
+def _self_contained(model: type[PluginConfig]) -> dict[str, Any]:
+    """The schema of a plugin's settings with every definition put where it is used, as it becomes part of another one."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def put_in(part: Any) -> Any:
+        if isinstance(part, list):
+            return [put_in(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        named = part.get("$ref", "").removeprefix("#/$defs/")
+        return put_in(definitions[named]) if named else {key: put_in(value) for key, value in part.items()}
+
+    whole: dict[str, Any] = put_in(schema)
+    return whole
 
 
 @dataclass(frozen=True, slots=True)

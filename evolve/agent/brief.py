@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from evolve.events import Experience
@@ -11,7 +11,10 @@ from evolve.graph import Status
 from evolve.llm.base import Files, Materials
 from evolve.tasks.base import TaskSheet
 
-Mode = Literal["whole", "diff"]
+Mode = Literal["whole", "stepwise", "diff"]
+
+NO_PLAN = "(no plan)"
+"""The hypothesis of an author who gave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Attempt:
     title: str
     status: Status
     score: float | None
+    gain: float | None = None
+    """Over the program it was made from, more is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,16 @@ class Brief:
     best_score: float | None
     """The best score in the run when the expansion was decided."""
     attempts: tuple[Attempt, ...] = ()
+    trajectory: tuple[Attempt, ...] = ()
+    """Solutions that the parent descends from, root side first."""
+    beside: tuple[str, ...] = ()
+    """Plans, in one line, of the drafts that are being written at the same time."""
     references: tuple[Solution, ...] = ()
     experiences: tuple[Experience, ...] = ()
+    progress: float = 0.0
+    """Share of the budget that is used, 0 to 1."""
+    noise: float | None = None
+    """Standard deviation of one evaluation, where it was measured."""
 
     @property
     def base(self) -> Files:
@@ -90,6 +103,7 @@ class Plan:
     keep: str = ""
     """What must stay as it is."""
     predicted_gain: float | None = None
+    """By how much the score should get better; negative if it is to get worse."""
 
     @property
     def title(self) -> str:
@@ -118,6 +132,16 @@ class Candidate:
     reasks: int = 0
     notes: tuple[str, ...] = ()
     """What was mended or refused on the way, for a person who asks."""
+    calls: int = 1
+    """Requests its author was sent."""
+    redone: bool = False
+    """Written again after the first program of this plan turned out to be an earlier one; the plan need not describe it."""
+
+    @property
+    def title(self) -> str:
+        return (
+            replace(self.plan, hypothesis=f"redone: {self.plan.hypothesis}").title if self.redone else self.plan.title
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -57,6 +57,10 @@ def facts(brief: Brief) -> dict[str, object]:
         "parent": brief.parent,
         "best_score": brief.best_score,
         "attempts": brief.attempts,
+        "trajectory": brief.trajectory,
+        "beside": brief.beside,
+        "progress": brief.progress,
+        "noise": brief.noise,
         "references": brief.references,
         "lessons": brief.experiences,
     }
@@ -85,14 +89,16 @@ def showing(brief: Brief, files: Files) -> Brief:
     return replace(brief, task=replace(brief.task, initial=files))
 
 
-def fit(brief: Brief, limit: int, render: Callable[[Brief], str]) -> tuple[str, Brief]:
+def fit(
+    brief: Brief, limit: int, render: Callable[[Brief], str], *, references: int | None = None
+) -> tuple[str, Brief]:
     """Render the brief in at most `limit` characters, leaving out what helps least; the text and the brief it shows.
 
-    Raises PromptError if the template's own words are too long.
+    The code of all references together has at most `references` characters, if that is given. Raises PromptError if the template's own words are too long.
     """
     room = limit
     while True:
-        shown, used = trim(brief, max(room, 0))
+        shown, used = trim(brief, max(room, 0), references)
         text = render(shown)
         excess = len(text) - limit
         if excess <= 0:
@@ -105,11 +111,11 @@ def fit(brief: Brief, limit: int, render: Callable[[Brief], str]) -> tuple[str, 
         room = min(room, used) - excess
 
 
-def trim(brief: Brief, characters: int) -> tuple[Brief, int]:
+def trim(brief: Brief, characters: int, of_references: int | None = None) -> tuple[Brief, int]:
     """The brief, cleaned, with at most so many characters of foreign text, and how many it has.
 
-    Served in this order, most useful first: task, program, what went wrong, protected files, references, lessons,
-    attempts, artifacts.
+    Served in this order, most useful first: task, program, what went wrong, protected files, references, drafts written
+    at the same time, lessons, trajectory, attempts, artifacts.
     """
     room = _Room(characters)
     task = replace(
@@ -121,21 +127,38 @@ def trim(brief: Brief, characters: int) -> tuple[Brief, int]:
     base = {path: room.take(clean(brief.base[path])) for path in own}
     parent = brief.parent and _outcome(brief.parent, room)
     base |= {path: room.take(clean(brief.base[path])) for path in sorted(brief.base) if path in task.protected}
-    references = tuple(_references(brief, room))
+    references = tuple(_references(brief, room, characters if of_references is None else of_references))
+    beside = tuple(title for one in brief.beside if room.fits(title := one_line(one, 200)))
     lessons = tuple(_lessons(brief, room))
-    attempts = tuple(_attempts(brief, room))
+    # The nearest ancestors matter most, and the first attempts.
+    trajectory = tuple(reversed(list(_attempts(reversed(brief.trajectory), room))))
+    attempts = tuple(_attempts(brief.attempts, room))
     if parent:
         artifacts = {name: room.take(clean_output(text), _ARTIFACT) for name, text in parent.artifacts.items()}
         parent = replace(parent, artifacts={name: text for name, text in artifacts.items() if text})
-    shown = replace(brief, task=task, parent=parent, references=references, experiences=lessons, attempts=attempts)
+    shown = replace(
+        brief,
+        task=task,
+        parent=parent,
+        references=references,
+        beside=beside,
+        experiences=lessons,
+        trajectory=trajectory,
+        attempts=attempts,
+    )
     return showing(shown, base), characters - room.left
 
 
-def _references(brief: Brief, room: _Room) -> Iterator[Solution]:
+def _references(brief: Brief, room: _Room, left: int) -> Iterator[Solution]:
+    """Each with all of its code that may change, or, where `left` or the room is too small for that, with none of it."""
     for one in brief.references:
-        files = {path: clean(text) for path, text in one.files.items()}
-        if room.fits("".join(files.values())):
+        files = {path: clean(text) for path, text in one.files.items() if path not in brief.task.protected}
+        code = "".join(files.values())
+        if len(code) <= left and room.fits(code):
+            left -= len(code)
             yield _outcome(replace(one, files=files), room, artifacts=False)
+        elif room.fits(title := one_line(one.title, 200)):
+            yield replace(one, title=title, files={}, feedback="", stderr="", artifacts={})
 
 
 def _lessons(brief: Brief, room: _Room) -> Iterator[Experience]:
@@ -145,8 +168,8 @@ def _lessons(brief: Brief, room: _Room) -> Iterator[Experience]:
             yield replace(one, title=title, lesson=lesson)
 
 
-def _attempts(brief: Brief, room: _Room) -> Iterator[Attempt]:
-    for one in brief.attempts:
+def _attempts(attempts: Iterable[Attempt], room: _Room) -> Iterator[Attempt]:
+    for one in attempts:
         title = one_line(one.title, 200)
         if room.fits(title):
             yield replace(one, title=title)

@@ -28,6 +28,12 @@ class Answer(Generic[T]):
     refused: tuple[Refused, ...]
     """Every reply that was not used, the last one too if it was refused."""
     role: Role
+    text: str
+    """The last reply."""
+
+    @property
+    def calls(self) -> int:
+        return len(self.refused) + (0 if isinstance(self.value, Refusal) else 1)
 
     @property
     def reasks(self) -> int:
@@ -62,7 +68,7 @@ def ask(
         reply = llm.complete(Request(f"{name}/{role}/{first + len(refused)}", role, messages, schema, materials))
         value = read(reply)
         if not isinstance(value, Refusal):
-            return Answer(value, tuple(refused), role)
+            return Answer(value, tuple(refused), role, reply.text)
         refused.append(Refused(reply.text, value.reason))
         if len(refused) > reasks:
-            return Answer(value, tuple(refused), role)
+            return Answer(value, tuple(refused), role, reply.text)

@@ -54,13 +54,14 @@ def fingerprint(files: Files) -> str:
 def _normal(path: str, text: str) -> str:
     if is_python(path):
         try:
-            return _serialised(parse(text))
+            return normalised(parse(text))
         except UNREADABLE:
             pass
     return "\n".join(line.rstrip() for line in text.split("\n") if line.strip())
 
 
-def _serialised(tree: ast.Module) -> str:
+def normalised(tree: ast.Module) -> str:
+    """The code without its looks. May raise what the parser does, for trees that are nested too deep."""
     writer = _Writer(rename=True)
     writer.node(tree)
     if writer.reflects:

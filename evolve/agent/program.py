@@ -75,7 +75,7 @@ def _from_edits(text: str, base: Files, task: TaskSheet, editable: Sequence[str]
     files = apply_edits(base, edits)
     if isinstance(files, Refusal):
         return files
-    return _finished(files, "diff", base, task)
+    return finished(files, "diff", base, task)
 
 
 def _from_files(text: str, base: Files, task: TaskSheet, editable: Sequence[str]) -> Written | Refusal:
@@ -84,7 +84,7 @@ def _from_files(text: str, base: Files, task: TaskSheet, editable: Sequence[str]
         return written
     if empty := [path for path in sorted(written) if not written[path].strip() and base.get(path, "").strip()]:
         return Refusal(f"the code block of {empty[0]} is empty; write the whole file into it")
-    return _finished({**base, **written}, "whole", base, task)
+    return finished({**base, **written}, "whole", base, task)
 
 
 def read_files(text: str, base: Files, editable: Sequence[str]) -> dict[str, str] | Refusal:
@@ -110,6 +110,11 @@ def read_files(text: str, base: Files, editable: Sequence[str]) -> dict[str, str
     return {only: fitting[0].text + "\n"}
 
 
+def fitting_blocks(text: str, path: str) -> list[str]:
+    """The closed fenced blocks in the file's language."""
+    return [block.text for block in fenced_blocks(text) if block.closed and _fits(block, path)]
+
+
 def _path(block: Block, base: Files) -> str | None:
     """The file a block is for: the one its fence names, else the one named above it if the language may be that file's."""
     path = named_path(block.before, base)
@@ -122,11 +127,11 @@ def _fits(block: Block, path: str) -> bool:
     return not block.language or words is None or block.language in words
 
 
-def _finished(files: Files, mode: Mode, base: Files, task: TaskSheet) -> Written | Refusal:
+def finished(files: Files, mode: Mode, base: Files, task: TaskSheet) -> Written | Refusal:
     """The files held to what they may change, checked for leftovers and for syntax."""
     if marker := conflict_markers(files, base):
         return Refusal(marker)
-    enforced = enforce(task.initial, files, task.protected, splice=mode == "whole")
+    enforced = enforce(task.initial, files, task.protected, splice=mode != "diff")
     if isinstance(enforced, Refusal):
         return enforced
     changed = [path for path, text in enforced.files.items() if text.strip() != base.get(path, "").strip()]

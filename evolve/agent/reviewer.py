@@ -24,6 +24,7 @@ def review(
         showing(brief, candidate.files),
         limit - len(system.content),
         lambda shown: prompts.render("reviewer/review.j2", plan=plan, **facts(shown)),
+        references=0,
     )
     materials = replace(brief.materials, files=candidate.files)
     request = Request(

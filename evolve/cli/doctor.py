@@ -95,11 +95,13 @@ def sandboxes() -> Iterator[Finding]:
 
 
 def sandbox(config: PluginConfig, what: str, verdict: Verdict) -> Finding:
-    """What a probe says; `verdict` is what a refusal means."""
+    """What a probe says; `verdict` is what a refusal means. Removes what dead runs have left there."""
     provider = config.build(BuildContext(Path.cwd()))
     try:
         provider.prepare()
-        return Finding(what, "ok", provider.describe())
+        swept = provider.sweep()
+        remark = f"; {swept} leftover{'s' if swept > 1 else ''} of dead runs removed" if swept else ""
+        return Finding(what, "ok", provider.describe() + remark)
     except SandboxError as error:
         return Finding(what, verdict, error.message, error.hint)
     finally:

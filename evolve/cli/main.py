@@ -37,6 +37,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "node": ("show", "Show a node: plan, change, result."),
     "why": ("show", "Explain a node: selection, prompts, replies, result."),
     "best": ("show", "Say where the best program is, or copy it."),
+    "compare": ("compare", "Put runs, or settings of one job, beside each other."),
     "config": ("tools", "Check or show a job file; print its schema."),
     "plugins": ("tools", "List what can be chosen by `kind`."),
 }

@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -23,15 +23,19 @@ from evolve.errors import EvolveError, JournalCorrupt, RunLocked, SchemaTooNew
 from evolve.jobfile import Job, load_job
 from evolve.run.rundir import RunDir, create
 from evolve.run.session import Parts, build_parts, manifest_facts, open_engine
+from evolve.run.warmstart import Found, best_programs, give
 from evolve.view.header import header_lines
 from evolve.view.pace import Pace
 from evolve.view.state import last_entry
 from evolve.view.summary import outcome, summarise
-from evolve.view.text import closing_lines
+from evolve.view.text import closing_lines, one_line, score
 
 if TYPE_CHECKING:
     from evolve.run.engine import Engine
     from evolve.sandbox.base import SandboxProvider
+
+FROM_BEST = 3
+"""Programs that a new run takes over from an earlier one."""
 
 
 @click.command()
@@ -39,19 +43,44 @@ if TYPE_CHECKING:
 @runs_option
 @click.option("--name", help="Name of the run directory, instead of time and job name.")
 @set_option
+@click.option("--from", "earlier", metavar="RUN", help="Start from the best programs of an earlier run of this task.")
+@click.option(
+    "--from-best",
+    "count",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help=f"How many programs --from takes.  [default: {FROM_BEST}]",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, judge the initial program, forecast the cost.")
 @json_option
-def run(job: Path, runs: Path, name: str | None, overrides: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
+def run(
+    job: Path,
+    runs: Path,
+    name: str | None,
+    overrides: tuple[str, ...],
+    earlier: str | None,
+    count: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     """Start a run from the job file JOB."""
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise click.UsageError(f"--name {name!r}: letters, digits, '.', '_' and '-' only, at most 64")
+    if count is not None and earlier is None:
+        raise click.UsageError("--from-best says how many programs --from takes, and there is no --from")
     loaded = load_job(job, overrides)
     parts = build_parts(loaded)
+    facts = manifest_facts(parts)
+    found = best_programs(find_run(runs, earlier), parts, count or FROM_BEST) if earlier else []
+    facts |= give(parts, found)
     with ready(parts.provider):
         if dry_run:
-            rehearse(loaded, parts, as_json)
+            rehearse(loaded, parts, found, as_json)
             return 0
-        return work(create(runs, name, loaded, manifest_facts(parts)), loaded, parts, as_json)
+        made = create(runs, name, loaded, facts, parts.task.sheet.given)
+        for line in given_lines(found):
+            say(line)
+        return work(made, loaded, parts, as_json)
 
 
 @click.command()
@@ -78,15 +107,22 @@ def ready(provider: SandboxProvider) -> Iterator[None]:
         provider.close()
 
 
-def rehearse(job: Job, parts: Parts, as_json: bool) -> None:
+def given_lines(found: Sequence[Found]) -> Iterator[str]:
+    for one in found:
+        yield f"given       {one.node.id} of {one.run}, score {score(one.node.score)}: {one_line(one.node.title)}"
+
+
+def rehearse(job: Job, parts: Parts, given: Sequence[Found], as_json: bool) -> None:
     from evolve.run.forecast import forecast
     from evolve.view.header import forecast_dict, forecast_lines
 
     found = forecast(job, parts)
     if as_json:
-        emit(forecast_dict(found))
+        named = [{"run": one.run, "node": one.node.id, "score": one.node.score} for one in given]
+        emit({**forecast_dict(found), "given": named})
     else:
         show(header_lines(None, job, parts))
+        show(given_lines(given))
         show(forecast_lines(found))
 
 

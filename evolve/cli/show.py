@@ -63,7 +63,8 @@ def graph(run: str, runs: Path, as_json: bool, output: Path | None) -> None:
     elif as_json:
         emit(graph_dict(view))
     else:
-        show(draw(view.graph, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        show(draw(view.graph, width, view.branches))
 
 
 @click.command()

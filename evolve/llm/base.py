@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-Role = Literal["strategist", "coder", "reviewer"]
+from evolve.config import Sampling
+
+Role = Literal["strategist", "coder", "reviewer", "analyst"]
 Files = Mapping[str, str]
 """A program: text by path, paths relative and with forward slashes."""
 
@@ -44,10 +46,14 @@ class Request:
     schema: Mapping[str, Any] | None = None
     """JSON schema the reply should obey; a provider that cannot enforce it ignores it."""
     materials: Materials = field(default_factory=Materials)
+    preferred: str | None = None
+    """Which of the role's providers to ask first; the first of the list where none is named."""
+    sampling: Sampling | None = None
+    """How to draw the reply; a provider that cannot be told ignores it."""
 
     @property
     def digest(self) -> str:
-        """What a reply is an answer to: role, messages and schema, but not the call's name."""
+        """What a reply is an answer to: role, messages and schema, but not the call's name or who is to answer it how."""
         text = json.dumps([self.role, [(m.role, m.content) for m in self.messages], self.schema], sort_keys=True)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -66,6 +72,8 @@ class Reply:
     usage: Usage = Usage()
     finish: Literal["stop", "length", "other"] = "stop"
     """`length`: cut at the token limit."""
+    instead_of: str | None = None
+    """The provider that was asked first, where it failed and another one answered."""
 
 
 class LLM(Protocol):

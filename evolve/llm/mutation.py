@@ -117,6 +117,8 @@ class MutationAuthor:
         match request.role:
             case "reviewer":
                 text = "LGTM"
+            case "analyst":
+                text = ""
             case "strategist":
                 text = _plan(self._mutation(expansion, FIRST, request.materials))
             case "coder":

@@ -17,11 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, Field, ValidationError, field_validator
 
+from evolve.config import Sampling
 from evolve.errors import AuthRefused, BadReply, ConfigError, ContextTooLong, LLMError, Overloaded, RateLimited
 from evolve.llm.base import Reply, Request, Usage
 from evolve.llm.tokens import estimated_usage
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 Format = Literal["json_schema", "json_object", "none"]
 LimitKey = Literal["max_tokens", "max_completion_tokens"]
+Wish = Literal["temperature", "reasoning_effort"]
 Part = TypeVar("Part", str, bytes)
 
 logger = logging.getLogger(__name__)
@@ -134,6 +136,9 @@ class Dialect:
     other backends may not know the new one."""
     stream_usage: bool = True
     """Whether a stream may be asked for its token counts."""
+    wishes: frozenset[Wish] = frozenset(get_args(Wish))
+    """What a request may wish for in the place of the provider's own settings. The same wishes go to every model of a
+    role, and there are some that take no temperature or no effort."""
 
     @classmethod
     def first_guess(cls, config: Config) -> Dialect:
@@ -144,7 +149,16 @@ class Dialect:
             limit_keys=("max_completion_tokens", "max_tokens") if new_name else ("max_tokens", "max_completion_tokens"),
         )
 
-    def without(self, refused: str, body: Mapping[str, Any]) -> Dialect | None:
+    def wished(self, request: Request) -> dict[Wish, float | str]:
+        """What of the request's own sampling is sent."""
+        sampling = request.sampling or Sampling()
+        wishes: dict[Wish, float | str | None] = {
+            "temperature": sampling.temperature,
+            "reasoning_effort": sampling.effort,
+        }
+        return {wish: value for wish, value in wishes.items() if value is not None and wish in self.wishes}
+
+    def without(self, refused: str, body: Mapping[str, Any], request: Request) -> Dialect | None:
         """The next simpler dialect after `body` was refused with these words; None if the words are about other things."""
         if "response_format" in body and len(self.formats) > 1 and _ABOUT_FORMAT.search(refused):
             return replace(self, formats=self.formats[1:])
@@ -152,7 +166,8 @@ class Dialect:
             return replace(self, limit_keys=self.limit_keys[1:])
         if "stream_options" in body and "stream_options" in refused:
             return replace(self, stream_usage=False)
-        return None
+        vain = {wish for wish in self.wished(request) if _names_unknown(wish, refused)}
+        return replace(self, wishes=self.wishes - vain) if vain else None
 
 
 _ABOUT_FORMAT = re.compile(r"response_?format|json_?(schema|object)|schema|grammar|structured|guided", re.IGNORECASE)
@@ -174,7 +189,7 @@ def request_body(config: Config, dialect: Dialect, request: Request) -> dict[str
         "reasoning_effort": config.reasoning_effort,
         "response_format": _response_format(dialect.formats[0], request.schema),
         "extra_body": config.extra_body or None,
-    }
+    } | dialect.wished(request)
     if config.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True} if dialect.stream_usage else None}
     return {key: value for key, value in body.items() if value is not None}
@@ -323,7 +338,8 @@ class OpenAI:
                     hint="check that the server is up and `base_url` is right; raise `timeout_s` if replies take longer",
                 ) from None
             except _Refused as failure:
-                simpler = dialect.without(failure.words, body) if failure.status in (400, 404, 422, 500, 501) else None
+                refusal = failure.status in (400, 404, 422, 500, 501)
+                simpler = dialect.without(failure.words, body, request) if refusal else None
                 if simpler is None:
                     raise self._error(failure) from None
                 logger.info("%s", self._told(f"{failure.words}; asking in a simpler way from now on"))

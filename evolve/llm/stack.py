@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from evolve.config import Price, RetryConfig
+from evolve.config import Price, RetryConfig, Sampling, arms, configured_model
 from evolve.errors import BudgetSpent, EndpointDown, LLMError, RateLimited
 from evolve.llm.base import LLM, CallStore, Meter, Reply, Request
 from evolve.plugins import BuildContext, PluginConfig
@@ -122,11 +122,16 @@ def _log_retry(request: Request, state: RetryCallState) -> None:
     )
 
 
+PROBE = 20
+"""Of so many calls to an endpoint that is given up one is tried all the same."""
+
+
 class Breaker:
     """Ends the calls to an endpoint that is down instead of letting them eat the run's budget.
 
     Opens after `threshold` failed calls in a row, counted over all threads, or at once when an error says that no
-    call can succeed. Open, it refuses every call; only a success still under way, or a resume, closes it.
+    call can succeed. Open, it refuses every call, but where patience may help every `PROBE`th is let through, so that
+    a model that has come back beside others is used again. A success closes it, as does a resume.
     """
 
     def __init__(self, inner: LLM, threshold: int, name: str) -> None:
@@ -135,11 +140,14 @@ class Breaker:
         self._name = name
         self._lock = threading.Lock()
         self._failures = 0
+        self._refusals = 0
         self._reason = ""
         """Why it is open; empty while it is closed."""
+        self._lasting = False
+        """Whether it was opened by what only a person can mend."""
 
     def complete(self, request: Request) -> Reply:
-        if self._reason:
+        if self._reason and not self._probes():
             raise self._down()
         try:
             reply = self._inner.complete(request)
@@ -148,8 +156,13 @@ class Breaker:
                 raise self._down() from error
             raise
         with self._lock:
-            self._failures, self._reason = 0, ""
+            self._failures, self._reason, self._lasting = 0, "", False
         return reply
+
+    def _probes(self) -> bool:
+        with self._lock:
+            self._refusals += 1
+            return not self._lasting and self._refusals % PROBE == 0
 
     def _opened_by(self, error: LLMError) -> bool:
         with self._lock:
@@ -157,6 +170,7 @@ class Breaker:
             if error.stops_run or self._failures >= self._threshold:
                 calls = "" if error.stops_run else f"{self._failures} calls in a row failed; the last: "
                 self._reason = f"{calls}{error.message}"
+                self._lasting = self._lasting or error.stops_run
             return bool(self._reason)
 
     def _down(self) -> EndpointDown:
@@ -167,20 +181,27 @@ class Breaker:
 
 
 class Fallback:
-    """Asks the next provider when one fails for good. `BudgetSpent` is not a failure and passes through."""
+    """Asks the preferred provider, and the others in their order when one fails for good.
 
-    def __init__(self, providers: Sequence[LLM]) -> None:
+    A preferred one that is not there (the job was changed) is passed over. `BudgetSpent` is not a failure and passes
+    through.
+    """
+
+    def __init__(self, providers: Mapping[str, LLM]) -> None:
         self._providers = providers
 
     def complete(self, request: Request) -> Reply:
         errors: list[LLMError] = []
-        for provider in self._providers:
+        order = sorted(self._providers, key=lambda name: name != request.preferred)
+        for name in order:
             try:
-                return provider.complete(request)
+                reply = self._providers[name].complete(request)
             except LLMError as error:
                 errors.append(error)
-                if len(errors) < len(self._providers):
+                if len(errors) < len(order):
                     logger.info("%s: %s; asking the next provider", request.call_id, error)
+            else:
+                return replace(reply, instead_of=order[0]) if errors else reply
         # The run must go on while one of them may recover, so an error that would end it counts only if all do.
         raise next((error for error in errors if not error.stops_run), errors[0])
 
@@ -204,10 +225,16 @@ class Logged:
         return reply
 
 
-def configured_model(config: PluginConfig) -> str | None:
-    """The model a provider's settings name; None for one that runs no paid model."""
-    model = getattr(config, "model", None)
-    return model if isinstance(model, str) else None
+class Directed:
+    """Says for one expansion who is to answer first and how."""
+
+    def __init__(self, inner: LLM, preferred: str | None, sampling: Sampling | None = None) -> None:
+        self._inner = inner
+        self._preferred = preferred
+        self._sampling = sampling
+
+    def complete(self, request: Request) -> Reply:
+        return self._inner.complete(replace(request, preferred=self._preferred, sampling=self._sampling))
 
 
 def unpriced_models(configs: Iterable[PluginConfig], prices: Mapping[str, Price]) -> list[str]:
@@ -226,17 +253,16 @@ def build_role(
     stop: threading.Event,
     wait: Wait | None = None,
 ) -> LLM:
-    """The provider of one role, wrapped; several are fallbacks in the order given.
+    """The provider of one role, wrapped; several are fallbacks for the one that is preferred, in the order given.
 
     `stop` ends pauses and long waits early. `wait` replaces waiting for it, in tests. Raises ConfigError.
     """
 
-    def layered(config: PluginConfig) -> LLM:
+    def layered(name: str, config: PluginConfig) -> LLM:
         provider: LLM = config.build(context)
         if isinstance(provider, Interruptible):
             provider.interrupt_by(stop)
-        model = configured_model(config)
-        spending = Budgeted(Priced(provider, prices, model), meter)
-        return Breaker(Retry(spending, retry, wait or stop.wait), retry.breaker, name=model or config.kind)
+        spending = Budgeted(Priced(provider, prices, configured_model(config)), meter)
+        return Breaker(Retry(spending, retry, wait or stop.wait), retry.breaker, name)
 
-    return Logged(Fallback([layered(config) for config in configs]), calls)
+    return Logged(Fallback({name: layered(name, config) for name, config in arms(configs).items()}), calls)

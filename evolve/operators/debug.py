@@ -29,5 +29,5 @@ class Debug:
     def references(self, graph: SearchGraph, parent_id: str, rng: random.Random) -> tuple[Reference, ...]:  # noqa: ARG002
         return ()
 
-    def shown(self, graph: SearchGraph, parent_id: str) -> tuple[str, ...]:
-        return tuple(graph.children(parent_id))
+    def shown(self, graph: SearchGraph, parent_id: str) -> tuple[str, ...]:  # noqa: ARG002
+        return ()  # a failed node gets one child; repairs of the same error elsewhere are what memory recalls

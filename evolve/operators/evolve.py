@@ -18,7 +18,7 @@ class Config(PluginConfig):
 
     kind: Literal["evolve"] = "evolve"
     steps: int = Field(default=3, ge=1)
-    """How many of the node's ancestors are read, newest first."""
+    """How many of the node's valid ancestors are read, newest first."""
     attempts: int = Field(default=10, ge=0)
     """How many of the branch's latest nodes, won and lost, are described."""
     weight: float = Field(default=0.7, gt=0)
@@ -43,9 +43,12 @@ class Evolve:
         for ancestor in graph.lineage(graph.nodes[parent_id].parent_id):
             if ancestor == ROOT_ID or len(found) == self._config.steps:
                 break
-            found.append(Reference(ancestor, "trajectory"))
+            if graph.nodes[
+                ancestor
+            ].valid:  # a failed one that was fixed since has nothing to teach that its fix has not
+                found.append(Reference(ancestor, "trajectory"))
         return tuple(found)
 
     def shown(self, graph: SearchGraph, parent_id: str) -> tuple[str, ...]:
-        branch = graph.branches[graph.nodes[parent_id].branch_id]
-        return newest([node_id for node_id in branch if node_id != parent_id], self._config.attempts)
+        latest = graph.branches[graph.nodes[parent_id].branch_id][-self._config.attempts - 1 :]
+        return newest([node_id for node_id in latest if node_id != parent_id], self._config.attempts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +32,8 @@ class Call:
     completion_tokens: int
     money_usd: float
     seconds: float
+    instead_of: str | None = None
+    """The provider that was asked first and failed; none, and not written, where the one asked first answered."""
 
     @property
     def expansion_id(self) -> str:
@@ -70,7 +72,7 @@ class CallLog:
         if call is None or call.digest != request.digest:
             return None
         usage = Usage(call.prompt_tokens, call.completion_tokens, call.money_usd)
-        return Reply(self._artifacts.get(call.reply_ref), call.model, usage, call.finish)
+        return Reply(self._artifacts.get(call.reply_ref), call.model, usage, call.finish, call.instead_of)
 
     def record(self, request: Request, reply: Reply, seconds: float) -> None:
         """Raises DiskFull."""
@@ -87,9 +89,10 @@ class CallLog:
             completion_tokens=reply.usage.completion_tokens,
             money_usd=reply.usage.money_usd,
             seconds=round(seconds, 3),
+            instead_of=reply.instead_of,
         )
         self._artifacts.flush()
-        line = json.dumps({name: getattr(call, name) for name in Call.__slots__}).encode()
+        line = json.dumps({key: value for key, value in asdict(call).items() if value is not None}).encode()
         with self._lock:
             self._log.append(line, durable=True)
             self.total += call.cost

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Protocol
 
 from evolve.errors import BudgetSpent, ServiceError
 from evolve.events import Event, ExpansionAbandoned, ExpansionStarted
-from evolve.graph import Expansion, Node, SearchGraph
+from evolve.graph import ROOT_ID, Expansion, Node, SearchGraph
 from evolve.memory.base import MemoryPolicy, Query
 from evolve.run.budget import Budget
+from evolve.run.grading import Standing
 from evolve.run.journal import Journal
 from evolve.run.pool import Finished, Pool
 from evolve.run.rollout import Assignment, Rollout, Services, roll_out
@@ -24,6 +26,8 @@ from evolve.search.planner import Planner
 
 ABANDONED_IN_ROW = 3
 """So many expansions lost to services in a row, and the run stops."""
+TRAJECTORY = 6
+"""Of so many solutions that a program descends from, its author is told."""
 _LOOK_S = 0.5
 """How often the stop file is looked for while nothing finishes."""
 
@@ -148,6 +152,11 @@ class Engine:
             references=tuple((reference, graph.nodes[reference.node_id]) for reference in expansion.references),
             experiences=tuple(self._state.memory.experience(node_id) for node_id in expansion.recalled),
             best_score=best.score if best else None,
+            trajectory=_ancestors(graph, expansion.parent_id),
+            beside=tuple(
+                graph.nodes.get(one, one) for one in expansion.beside if one in graph.nodes or one in graph.pending
+            ),
+            standing=Standing(best.score if best else None, expansion.noise, graph.spread),
         )
         self._observer.started(graph, expansion)
         self._running += 1
@@ -192,6 +201,12 @@ class Engine:
         self._journal.commit(events)
         for event in events:
             self._state.absorb(event)
+
+
+def _ancestors(graph: SearchGraph, node_id: str) -> tuple[Node, ...]:
+    """The nodes that this one descends from, root side first; of a long line only the last ones."""
+    line = islice(graph.lineage(node_id), 1, 1 + TRAJECTORY)
+    return tuple(graph.nodes[one] for one in reversed(list(line)) if one != ROOT_ID)
 
 
 def publish(run: RunDir, graph: SearchGraph, files: Mapping[str, str]) -> None:

@@ -6,20 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evolve.agent import coder, reviewer, strategist
+from evolve.agent import analyst, coder, reviewer, strategist
 from evolve.agent.brief import Brief, Candidate, Plan, Solution
-from evolve.config import JobConfig, LLMConfig, Price
+from evolve.config import JobConfig, Price, configured_model
 from evolve.jobfile import Job
 from evolve.llm.base import Reply, Request, Role
-from evolve.llm.stack import configured_model
 from evolve.llm.tokens import estimated_tokens
 from evolve.plugins import PluginConfig
 from evolve.prompts import Prompts
 from evolve.run.session import Parts
 from evolve.tasks.base import Evaluation, TaskSheet
 
-PLAN_TOKENS = 400
-"""A plan or a review, as models write them; a program counts with the length of the initial one."""
+PLAN_TOKENS, ANALYSIS_TOKENS = 400, 100
+"""A plan or a review, and an analysis, as models write them; a program counts with the length of the initial one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,10 @@ def _calls(config: JobConfig, sheet: TaskSheet, evaluation: Evaluation, prompts:
     requests = _requests(config, sheet, evaluation, prompts)
     program_tokens = sum(map(estimated_tokens, sheet.initial.values()))
     made = []
-    for role, providers in _roles(config.llm).items():
-        prompt_tokens = sum(estimated_tokens(message.content) for message in requests[role].messages)
-        completion_tokens = program_tokens if role == "coder" else PLAN_TOKENS
-        made.append(_call(role, providers[0], prompt_tokens, completion_tokens, config.llm.prices))
+    for role, request in requests.items():
+        prompt_tokens = sum(estimated_tokens(message.content) for message in request.messages)
+        completion_tokens = {"coder": program_tokens, "analyst": ANALYSIS_TOKENS}.get(role, PLAN_TOKENS)
+        made.append(_call(role, config.llm.by_role[role][0], prompt_tokens, completion_tokens, config.llm.prices))
     return made
 
 
@@ -106,16 +105,14 @@ def _requests(config: JobConfig, sheet: TaskSheet, evaluation: Evaluation, promp
     operator = "improve" if evaluation.status == "scored" else "debug"
     brief = Brief("n2", operator, sheet, parent, evaluation.score)
     plan = Plan(hypothesis="a change that is not made")
-    strategist.plan(brief, silent, prompts, settings)
-    coder.write(brief, plan, silent, prompts, settings)
+    if settings.strategist:
+        strategist.plan(brief, silent, prompts, settings)
+    coder.write(brief, plan if settings.strategist else None, silent, prompts, settings)
     if config.llm.reviewer:
         reviewer.review(brief, plan, Candidate(plan, sheet.initial, "whole"), silent, prompts, settings)
+    if config.llm.analyst:
+        analyst.analyse(brief, plan, parent, None, silent, prompts, settings)
     return silent.requests
-
-
-def _roles(llm: LLMConfig) -> dict[Role, Sequence[PluginConfig]]:
-    roles: dict[Role, Sequence[PluginConfig]] = {"strategist": llm.strategist or llm.coder, "coder": llm.coder}
-    return {**roles, "reviewer": llm.reviewer} if llm.reviewer else roles
 
 
 def _call(

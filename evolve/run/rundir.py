@@ -9,7 +9,7 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,10 @@ class RunDir:
         return self.path / "best"
 
     @property
+    def given(self) -> Path:
+        return self.path / "given"
+
+    @property
     def stop(self) -> Path:
         return self.path / "stop"
 
@@ -84,6 +88,22 @@ class RunDir:
             ) from None
         return dict(manifest)
 
+    def read_given(self) -> tuple[dict[str, str], ...]:
+        """The programs, beside the task's own first one, that the run starts from, in their order.
+
+        Raises RunError when one of them cannot be read.
+        """
+        found: list[dict[str, str]] = []
+        while (folder := self.given / str(len(found) + 1)).is_dir():
+            paths = sorted(path for path in folder.rglob("*") if path.is_file())
+            try:
+                found.append({path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in paths})
+            except (OSError, UnicodeDecodeError) as error:
+                raise RunError(
+                    f"{folder}: cannot be read: {error}", hint="restore it: the run starts from this program"
+                ) from None
+        return tuple(found)
+
     def save_config(self, job: Job) -> None:
         """Replace the resolved configuration, e.g. after a resume with another budget. Raises DiskFull."""
         from evolve.jobfile import dump_job
@@ -93,6 +113,8 @@ class RunDir:
 
     def publish_best(self, node_id: str, files: Mapping[str, str], card: Mapping[str, Any]) -> None:
         """Replace `best/` at once: a reader sees the old solution or the new one, never a mixture. Raises DiskFull."""
+        from evolve.tasks.base import SCORE_CARD
+
         folder = self.path / f".best-{node_id}"
         shutil.rmtree(folder, ignore_errors=True)
         with needs_room(self.best):
@@ -100,7 +122,7 @@ class RunDir:
                 target = folder / PurePosixPath(name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(text, encoding="utf-8")
-            (folder / "score.json").write_text(json.dumps(dict(card), indent=2) + "\n", encoding="utf-8")
+            (folder / SCORE_CARD).write_text(json.dumps(dict(card), indent=2) + "\n", encoding="utf-8")
             link = self.path / ".best-link"
             link.unlink(missing_ok=True)
             link.symlink_to(folder.name, target_is_directory=True)
@@ -110,9 +132,12 @@ class RunDir:
                 shutil.rmtree(old, ignore_errors=True)
 
 
-def create(runs: Path, name: str | None, job: Job, facts: Mapping[str, Any]) -> RunDir:
+def create(
+    runs: Path, name: str | None, job: Job, facts: Mapping[str, Any], given: Sequence[Mapping[str, str]] = ()
+) -> RunDir:
     """Make a run directory, whole or not at all. `facts` go into the manifest beside versions and machine.
 
+    `given`: programs to start from beside the task's own first one, copied so that a resume finds them.
     Raises RunExists when `name` was given and is taken, RunError where no run can be made.
     """
     from importlib.metadata import version
@@ -131,6 +156,8 @@ def create(runs: Path, name: str | None, job: Job, facts: Mapping[str, Any]) -> 
         **facts,
     }
     files = {"config.yaml": dump_job(job.config), "manifest.json": json.dumps(manifest, indent=2) + "\n"}
+    for number, program in enumerate(given, start=1):
+        files |= {f"given/{number}/{path}": text for path, text in program.items()}
     try:
         runs.mkdir(parents=True, exist_ok=True)
         draft = _draft(runs, files)
@@ -156,6 +183,7 @@ def _draft(runs: Path, files: Mapping[str, str]) -> Path:
     try:
         draft.chmod(0o755)
         for name, text in files.items():
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
             (draft / name).write_text(text, encoding="utf-8")
     except OSError:
         shutil.rmtree(draft)

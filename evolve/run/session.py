@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from evolve.agent import markers
+from evolve.agent.replies import Refusal
 from evolve.config import JobConfig
 from evolve.errors import ConfigError
 from evolve.events import RunStarted
 from evolve.graph import SearchGraph
 from evolve.jobfile import Job
-from evolve.llm.base import LLM, Role
+from evolve.llm.base import LLM
 from evolve.llm.stack import build_role, unpriced_models
-from evolve.plugins import BuildContext, PluginConfig
+from evolve.plugins import BuildContext
 from evolve.prompts import Prompts
 from evolve.run.artifacts import Artifacts
 from evolve.run.budget import Budget
@@ -30,8 +31,9 @@ from evolve.run.rollout import Services, Twins, load_candidate
 from evolve.run.rundir import RunDir, digest_of
 from evolve.run.timeline import Timeline
 from evolve.sandbox.base import SandboxProvider
+from evolve.search.bandit import Models
 from evolve.search.planner import Planner
-from evolve.tasks.base import Task
+from evolve.tasks.base import SCORE_CARD, Task, TaskSheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def build_parts(job: Job) -> Parts:
     """
     config = job.config
     context = BuildContext(job.base_dir, config.seed)
-    providers = (*config.llm.strategist, *config.llm.coder, *config.llm.reviewer)
+    providers = (*config.llm.strategist, *config.llm.coder, *config.llm.reviewer, *config.llm.analyst)
     unpriced = unpriced_models(providers, config.llm.prices)
     if config.budget.money_usd is not None and unpriced:
         raise ConfigError(
@@ -62,8 +64,21 @@ def build_parts(job: Job) -> Parts:
     config.search.build(context)
     task: Task = config.task.build(context)
     markers.check(task.sheet.initial)
+    _check_given(task.sheet)
     override = job.base_dir / config.agent.prompts if config.agent.prompts else None
     return Parts(task, config.sandbox.build(context), Prompts(override))
+
+
+def _check_given(sheet: TaskSheet) -> None:
+    """Hold the further programs to what every candidate is held to."""
+    for number, files in enumerate(sheet.given, start=2):
+        kept = markers.enforce(sheet.initial, files, sheet.protected, splice=True)
+        problem = kept.reason if isinstance(kept, Refusal) else ", ".join(kept.notes)
+        if problem:
+            raise ConfigError(
+                f"{sheet.name}: program {number} of `initial` changes what the task lets no program change: {problem}",
+                hint="copy the first program and change only what may change",
+            )
 
 
 def manifest_facts(parts: Parts) -> dict[str, Any]:
@@ -89,10 +104,13 @@ def open_engine(
     with ExitStack() as opened:
         journal = Journal(run.journal)
         opened.callback(journal.close)
+        sheet = parts.task.sheet
+        if kept := run.read_given():  # as they were when the run began, whatever has become of the originals
+            sheet = parts.task.sheet = replace(sheet, given=kept)
         state = fold_state(run, job)
         graph = state.graph
         if not graph.started:
-            event = RunStarted(parts.task.sheet.name, parts.task.sheet.direction, config.seed)
+            event = RunStarted(sheet.name, sheet.direction, config.seed, sheet.objectives, 1 + len(sheet.given))
             journal.commit([event])
             state.absorb(event)
         artifacts = opened.enter_context(Artifacts(run.artifacts))
@@ -109,6 +127,7 @@ def open_engine(
             strategist=roles["strategist"],
             coder=roles["coder"],
             reviewer=roles.get("reviewer"),
+            analyst=roles.get("analyst"),
             provider=parts.provider,
             artifacts=artifacts,
             calls=calls,
@@ -130,27 +149,33 @@ def open_engine(
         timeline.note("stopped", reason=engine.stop_reason)
 
 
-def _roles(run: RunDir, job: Job, calls: CallLog, budget: Budget, interrupt: threading.Event) -> dict[Role, LLM]:
-    """The wrapped provider of every role that has one; the strategist's default is the coder's."""
+def _roles(run: RunDir, job: Job, calls: CallLog, budget: Budget, interrupt: threading.Event) -> dict[str, LLM]:
+    """The wrapped provider of every role that has one."""
     llm = job.config.llm
     context = BuildContext(job.base_dir, job.config.seed, run.path)
-    configured: dict[Role, list[PluginConfig]] = {
-        "strategist": llm.strategist or llm.coder,
-        "coder": llm.coder,
-        "reviewer": llm.reviewer,
-    }
     return {
         role: build_role(providers, llm.retry, llm.prices, context, calls, budget, interrupt)
-        for role, providers in configured.items()
-        if providers
+        for role, providers in llm.by_role.items()
     }
+
+
+def _models(config: JobConfig) -> Models:
+    """Chooses for every role with several providers, unless the first is always to be asked first."""
+    llm = config.llm
+    silent = "" if config.agent.strategist else "strategist"
+    several = {
+        role: llm.weighted(providers)
+        for role, providers in llm.by_role.items()
+        if llm.choice != "first" and len(providers) > 1 and role != silent
+    }
+    return Models(several, learning=llm.choice == "bandit")
 
 
 def fold_state(run: RunDir, job: Job) -> State:
     """What a run knows, from its journal alone."""
     config: JobConfig = job.config
     context = BuildContext(job.base_dir, config.seed, run.path)
-    planner = Planner(config.search.build(context), config.seed)
+    planner = Planner(config.search.build(context), config.seed, _models(config))
     state = State(SearchGraph(), planner, config.memory.build(context))
     with _collector_paused():
         for event in read_journal(run.journal):
@@ -171,7 +196,7 @@ def _collector_paused() -> Iterator[None]:
 
 def _published(run: RunDir, graph: SearchGraph) -> bool:
     try:
-        card = json.loads((run.best / "score.json").read_text(encoding="utf-8"))
+        card = json.loads((run.best / SCORE_CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return graph.best is not None and card.get("id") == graph.best.id

@@ -25,6 +25,8 @@ class Growth:
     """Other nodes whose code the author reads; each becomes a reference edge."""
     shown: tuple[str, ...] = ()
     """Ids of earlier attempts described to the author without code, most telling first."""
+    alone: bool = False
+    """Whether a new draft is to know nothing of the drafts in flight."""
 
 
 class Policy(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evolve.events import Event
 from evolve.graph import DEBUGGABLE, ROOT_ID, SearchGraph
@@ -14,10 +14,14 @@ from evolve.search.settings import TreeSettings
 
 @dataclass(slots=True)
 class _Spot:
-    """How many nodes of a subtree are open."""
+    """One node's subtree, as far as it is open."""
 
+    node_id: str
     above: _Spot | None
     open: int = 0
+    """How many of its nodes are."""
+    ways: dict[str, None] = field(default_factory=dict)
+    """Children that are open, or something below them; a set that keeps its order."""
 
 
 class Frontier:
@@ -31,7 +35,7 @@ class Frontier:
         self._debug_depth = settings.debug_depth
         self._targets = targets
         self._open: set[str] = set()
-        self._spots = {ROOT_ID: _Spot(above=None)}
+        self._spots = {ROOT_ID: _Spot(ROOT_ID, above=None)}
         self._failures_in_row: dict[str, int] = {}
         self._elite: dict[str, list[tuple[float, int, str]]] = {}
 
@@ -45,7 +49,7 @@ class Frontier:
             case "node_added":
                 node = event.node
                 self._failures_in_row[node.id] = 0 if node.valid else self._failures_in_row.get(node.parent_id, 0) + 1
-                self._spots[node.id] = _Spot(self._spots[node.parent_id])
+                self._spots[node.id] = _Spot(node.id, self._spots[node.parent_id])
                 self._update(graph, node.id)
             case _:
                 pass
@@ -53,9 +57,9 @@ class Frontier:
     def is_open(self, node_id: str) -> bool:
         return node_id in self._open
 
-    def has_open_below(self, node_id: str) -> bool:
-        """Whether the node or anything below it may grow."""
-        return self._spots[node_id].open > 0
+    def ways(self, node_id: str) -> list[str]:
+        """Children that may grow, or have something below them that may."""
+        return list(self._spots[node_id].ways)
 
     def elite(self, graph: SearchGraph, size: int, per_branch: int) -> list[str]:
         """The best open valid nodes, best first, at most `per_branch` of one branch.
@@ -98,10 +102,15 @@ class Frontier:
         else:
             self._open.remove(node_id)
         change = 1 if opens else -1
-        spot: _Spot | None = self._spots[node_id]
-        while spot is not None:
-            spot.open += change
-            spot = spot.above
+        spot = self._spots[node_id]
+        spot.open += change
+        while (above := spot.above) is not None:
+            above.open += change
+            if spot.open == 0:
+                del above.ways[spot.node_id]
+            elif spot.node_id not in above.ways:
+                above.ways[spot.node_id] = None
+            spot = above
         if node.score is not None and node.valid:
             ranked = self._elite.setdefault(node.branch_id, [])
             key = (-graph.utility(node.score), node.step, node_id)
@@ -109,6 +118,8 @@ class Frontier:
                 insort(ranked, key)
             else:
                 del ranked[bisect_left(ranked, key)]
+                if not ranked:
+                    del self._elite[node.branch_id]
 
 
 def _capped(graph: SearchGraph, ranked: list[str], size: int, per_branch: int) -> list[str]:

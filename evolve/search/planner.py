@@ -6,8 +6,9 @@ decision and the result into events.
 
 from __future__ import annotations
 
+import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from evolve.events import Event, Experience, ExperienceRecorded, NodeAdded, RewardBackpropagated
 from evolve.graph import ROOT_ID, Cost, Expansion, Node, SearchGraph, Selection, Status
@@ -88,7 +89,7 @@ class Planner:
             selection=growth.selection,
             references=growth.references,
             shown=growth.shown,
-            beside=_drafts_in_flight(graph) if opens_branch else (),
+            beside=_drafts_in_flight(graph) if opens_branch and not growth.alone else (),
             models=self._models.choose(self._chance(step)),
             best_id=graph.best.id if graph.best else None,
             noise=graph.noise,
@@ -96,7 +97,11 @@ class Planner:
 
     def tell(self, graph: SearchGraph, expansion: Expansion, outcome: Outcome) -> list[Event]:
         """The events that record a finished rollout, to be committed together."""
+        outcome = _orderly(outcome)
         parent = graph.nodes.get(expansion.parent_id)
+        gain = None
+        if parent and parent.score is not None and outcome.score is not None:
+            gain = graph.utility(outcome.score) - graph.utility(parent.score)
         node = Node(
             id=expansion.id,
             step=expansion.step,
@@ -120,21 +125,19 @@ class Planner:
             cost=outcome.cost,
             evaluations=outcome.evaluations,
             error=outcome.error,
+            gain=gain if gain is not None and math.isfinite(gain) else None,
             predicted_gain=outcome.predicted_gain,
             suspicion=outcome.suspicion,
             size=outcome.size,
             touched=outcome.touched,
         )
-        gain = None
-        if parent and parent.score is not None and outcome.score is not None:
-            gain = graph.utility(outcome.score) - graph.utility(parent.score)
         experience = Experience(
             node_id=node.id,
             parent_id=node.parent_id,
             operator=node.operator,
             status=node.status,
             title=node.title,
-            gain=gain,
+            gain=node.gain,
             predicted_gain=node.predicted_gain,
             error_signature=node.error_signature,
             lesson=outcome.lesson,
@@ -148,6 +151,14 @@ class Planner:
 
     def _chance(self, step: int) -> Chance:
         return lambda purpose: random.Random(f"{self._seed}/{step}/{purpose}")
+
+
+def _orderly(outcome: Outcome) -> Outcome:
+    """Without numbers that no order and no journal can hold, should a third party's task let one through."""
+    metrics = {name: value for name, value in outcome.metrics.items() if math.isfinite(value)}
+    if outcome.score is None or math.isfinite(outcome.score):
+        return replace(outcome, metrics=metrics)
+    return replace(outcome, metrics=metrics, status="invalid", score=None)
 
 
 def _drafts_in_flight(graph: SearchGraph) -> tuple[str, ...]:

@@ -71,12 +71,17 @@ def _walk(
     path: deque[tuple[str, int]] = deque(maxlen=KEPT_CHOICES)
     while not _may_widen(graph, frontier, settings, at):
         parent = graph.stats(at)
-        ways = [child for child in graph.children(at) if frontier.has_open_below(child)]
+        ways = frontier.ways(at)
         if not ways:
             break
-        at = max(ways, key=lambda child: _uct(graph.stats(child), parent, constant)) if len(ways) > 1 else ways[0]
+        at = _most_promising(graph, ways, parent, constant) if len(ways) > 1 else ways[0]
         path.append((at, len(ways) - 1))
     return at, tuple(_choice(graph, node_id, rivals, constant) for node_id, rivals in path)
+
+
+def _most_promising(graph: SearchGraph, ways: list[str], parent: Stats, constant: float) -> str:
+    """By UCT; the oldest of equal ones."""
+    return max(ways, key=lambda child: (_uct(graph.stats(child), parent, constant), -graph.nodes[child].step))
 
 
 def _uct(child: Stats, parent: Stats, constant: float) -> float:

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections import Counter
 
 from evolve.events import Event
-from evolve.graph import SearchGraph
+from evolve.graph import Node, SearchGraph
 
 
 class Stagnation:
-    """`observe` every event after the graph has applied it."""
+    """`observe` every event after the graph has applied it. A gain is what the graph says it is, and above `min_gain`."""
 
-    def __init__(self) -> None:
+    def __init__(self, min_gain: float = 0.0) -> None:
+        self._min_gain = min_gain
         self._of_branch: Counter[str] = Counter()
         self._of_search = 0
-        self._best_of_branch: dict[str, str] = {}
-        self._best: str | None = None
+        self._best_of_branch: dict[str, Node] = {}
+        self._best: Node | None = None
         self.failures_in_row = 0
         """Failed nodes since the last valid one."""
 
@@ -30,12 +31,16 @@ class Stagnation:
         self.failures_in_row = 0 if node.valid else self.failures_in_row + 1
         if not node.valid:
             return
-        branch_best, best = graph.branch_best[node.branch_id].id, graph.best.id if graph.best else None
-        gained = self._best_of_branch.get(node.branch_id) != branch_best
-        self._of_branch[node.branch_id] = 0 if gained else self._of_branch[node.branch_id] + 1
-        self._best_of_branch[node.branch_id] = branch_best
-        self._of_search = 0 if self._best != best else self._of_search + 1
-        self._best = best
+        if graph.beats(node, self._best_of_branch.get(node.branch_id), self._min_gain):
+            self._best_of_branch[node.branch_id] = node
+            self._of_branch[node.branch_id] = 0
+        else:
+            self._of_branch[node.branch_id] += 1
+        if graph.beats(node, self._best, self._min_gain):
+            self._best = node
+            self._of_search = 0
+        else:
+            self._of_search += 1
 
     def branch(self, branch_id: str) -> int:
         """Valid nodes of the branch since its last new best."""

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from evolve.graph import Direction, Status
+from evolve.graph import Direction, Objective, Status
 from evolve.llm.base import Files
 from evolve.sandbox.base import SandboxProvider
+
+SCORE_CARD = "score.json"
+"""Beside the best program's own files a run keeps one of this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class TaskSheet:
     direction: Direction
     initial: Files
     """The program the search starts from."""
+    given: tuple[Files, ...] = ()
+    """Further programs to start from; they are judged before anything is written."""
     protected: frozenset[str] = frozenset()
     """Paths of `initial` that no candidate may change."""
     interface: str = ""
@@ -30,6 +35,14 @@ class TaskSheet:
     timeout_s: float = 60.0
     reference: float | None = None
     """Best known score, where the task states one."""
+    bound: float | None = None
+    """Best score there can be: a better one is a mistake or a fraud."""
+    suspicious_spreads: float | None = 10.0
+    """A jump over the best score by more than so many interquartile ranges of the run's scores is not taken on trust."""
+    repeats: int = 1
+    """Most evaluations of one program, for a task whose scores vary."""
+    objectives: tuple[Objective, ...] = ()
+    """Several aims, by the names of metrics; every scored evaluation has all of them. None where the score is the only aim."""
     grader_digest: str = ""
     """Digest of the grader and all that it reads; when it changes, scores are no longer comparable."""
 
@@ -51,6 +64,8 @@ class Evaluation:
     status: Status
     score: float | None
     """Finite, and present exactly when the status is `scored`."""
+    scores: tuple[float, ...] = field(default=(), kw_only=True)
+    """The score of each evaluation, where there were several; `score` is then their mean."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     feedback: str = ""
     """What the next author should know: the violation and its size, the exception, the timeout."""

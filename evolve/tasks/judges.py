@@ -14,7 +14,7 @@ from evolve.errors import ConfigError
 from evolve.graph import Status
 from evolve.llm.base import Files
 from evolve.sandbox.base import Conversation, ExecResult, Sandbox, SandboxProvider
-from evolve.tasks.base import Evaluation, Stage, TaskSheet
+from evolve.tasks.base import SCORE_CARD, Evaluation, Stage, TaskSheet
 from evolve.tasks.verdict import MAX_VERDICT_BYTES, Verdict, clean, failure, finite, judge, last_trace, read_verdict
 
 DRIVERS = ".evolve"
@@ -46,6 +46,8 @@ class GraderFiles:
     score: str | None
     """The metric that is the score; by default `combined_score` or `score`."""
     timeout_s: float
+    objectives: Sequence[str] = ()
+    """Metrics that every answer must have."""
 
     def put(self, box: Sandbox) -> None:
         box.write({f"task/{path}": data for path, data in self.files.items()} | _driver(GRADER_DRIVER))
@@ -71,7 +73,10 @@ class GraderFiles:
             return _failed("invalid", f"the grader failed: {verdict.raised}")
         if verdict.refused is not None:
             return _failed("invalid", f"the answer is refused: {verdict.refused}")
-        return judge(verdict.returned, self.score)
+        return self.judged(verdict.returned)
+
+    def judged(self, returned: object) -> Evaluation:
+        return judge(returned, self.score, self.objectives)
 
 
 @dataclass(slots=True)
@@ -86,7 +91,7 @@ class TwoPhase:
     grader: GraderFiles
 
     def grade(self, files: Files, provider: SandboxProvider) -> Evaluation:
-        if problem := misplaced(files):
+        if problem := unfit(files):
             return _failed("invalid", problem)
         with provider.open() as box:
             box.write(_program(self.sheet, files))
@@ -168,7 +173,7 @@ class Dialogue:
     grader: GraderFiles
 
     def grade(self, files: Files, provider: SandboxProvider) -> Evaluation:
-        if problem := misplaced(files):
+        if problem := unfit(files):
             return _failed("invalid", problem)
         with provider.open() as box, provider.open() as trusted:
             box.write(_program(self.sheet, files))
@@ -212,7 +217,7 @@ class SelfGraded:
     grader: GraderFiles
 
     def grade(self, files: Files, provider: SandboxProvider) -> Evaluation:
-        if problem := misplaced(files):
+        if problem := unfit(files):
             return _failed("invalid", problem)
         placed = {f"program/{path}": data for path, data in _sources(self.sheet, files).items()}
         cascade = (self.sheet.direction, *map(str, self.cascade_thresholds)) if self.cascade_thresholds else ()
@@ -244,11 +249,19 @@ class SelfGraded:
             return _failed("crashed", f"the evaluator was ended before its verdict\n{last_trace(ended.stderr)}".strip())
         if reason := verdict.raised or verdict.unimportable:
             return _failed("crashed", f"{reason}\n{verdict.trace}".strip())
-        return judge(verdict.returned, self.grader.score)
+        return self.grader.judged(verdict.returned)
+
+
+def unfit(paths: Iterable[str]) -> str | None:
+    """What is wrong with the paths of a program's files; None if nothing is."""
+    names = list(paths)
+    if SCORE_CARD in names:
+        return f"a program cannot have a file {SCORE_CARD!r}: a run's score card has that name"
+    return misplaced(names)
 
 
 def misplaced(paths: Iterable[str]) -> str | None:
-    """What is wrong with a program's paths; None when they can be written, stay in their folder and out of ours."""
+    """What is wrong with paths; None when they can be written, stay in their folder and out of ours."""
     names = set(paths)
     for path in names:
         parts = path.split("/")

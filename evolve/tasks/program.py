@@ -12,17 +12,29 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, assert_never
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from evolve.errors import ConfigError
-from evolve.graph import Direction
+from evolve.graph import Direction, Objective
 from evolve.llm.base import Files
 from evolve.plugins import BuildContext, PluginConfig
 from evolve.tasks.base import Task, TaskSheet
-from evolve.tasks.judges import CANDIDATE_DRIVER, Dialogue, GraderFiles, SelfGraded, TwoPhase, misplaced
+from evolve.tasks.judges import CANDIDATE_DRIVER, Dialogue, GraderFiles, SelfGraded, TwoPhase, misplaced, unfit
+from evolve.tasks.verdict import MAX_METRICS, MAX_NAME
 
 Mode = Literal["grade", "interact", "evaluate"]
 """How a program is judged, named after the function that does it."""
+
+
+class Aim(BaseModel):
+    """One of several objectives."""
+
+    model_config = PluginConfig.model_config
+
+    name: str = Field(min_length=1, max_length=MAX_NAME)
+    """The metric."""
+    direction: Direction = "maximize"
+    """Whether more or less of it is better."""
 
 
 class Config(PluginConfig):
@@ -32,9 +44,9 @@ class Config(PluginConfig):
     path: Path
     """The task's folder, relative to the job file."""
     initial: str | list[str] | None = None
-    """The program to start from: a file, a list of files, or a folder. Default: `initial.py`, else the folder `initial`."""
+    """The program to start from: a file, or a folder with all its files. Default: `initial.py`, else the folder `initial`. A list names several programs, of which the first is the one that others are compared with."""
     program: str | None = None
-    """Main file of a program with several; the one that is imported. Default: the only file, else `main.py`."""
+    """Main file of a program with several files; the one that is imported. Default: the only file, else `main.py`."""
     grader: str | None = None
     """Python file with `grade(answer)`, or `interact(candidate)` for a dialogue. Default: `grader.py` if it is there."""
     evaluator: str | None = None
@@ -63,6 +75,14 @@ class Config(PluginConfig):
     """`combined_score` needed to go on from an evaluator's `evaluate_stage1` to `evaluate_stage2`, and from that to `evaluate_stage3`. Empty: one call of `evaluate`."""
     reference: float | None = None
     """Best known score; its source belongs into task.md."""
+    repeats: int = Field(default=1, ge=1, le=100)
+    """Most evaluations of one program, for scores that vary from one to the next: the score is their mean. Only the given programs and those that could still be the best are evaluated more than once."""
+    bound: float | None = None
+    """Best score there can be. A better one makes a program `invalid`; one that equals it is looked at more closely."""
+    suspicious_spreads: float | None = Field(default=10.0, gt=0)
+    """A score that beats the best by more than so many interquartile ranges of all scores is evaluated again, and reviewed if there is a reviewer, before it counts. None: no jump is suspicious."""
+    objectives: list[Aim] = Field(default=[], max_length=MAX_METRICS)
+    """Several aims, each a metric that the grader returns: `[{name: speed, direction: maximize}, ...]`. Best is then what no other program beats in all of them; among those the score decides."""
 
     def build(self, context: BuildContext) -> Task:
         """Raises ConfigError with every problem of the folder, one a line."""
@@ -75,11 +95,14 @@ class Config(PluginConfig):
         description = (
             _text(root, "task.md", "write task.md: what is asked, how it is scored, what is known", problems) or ""
         )
-        initial = _initial(root, self, problems)
+        stated = _stated(root, self, problems)
+        initial = _program(root, stated[0], problems)
         program = _main_file(initial, self, problems)
+        given = tuple(_variant(root, one, initial, program, self, problems) for one in stated[1:])
         protected = _protected(initial, self.protected, problems)
         if misplaced([self.answer]):
             problems.add(f"answer: {self.answer!r} leaves the program's folder", "name a file, e.g. answer.json")
+        _check_objectives(self, problems)
         mode, file = _judge(root, self, problems)
         trusted = _trusted(root, file, self, problems)
         problems.raise_if_any()
@@ -89,15 +112,21 @@ class Config(PluginConfig):
             description=description,
             direction=self.direction,
             initial=initial,
+            given=given,
             protected=protected,
             interface=_interface(mode, program, self),
             isolated=mode != "evaluate",
             timeout_s=self.timeout_s,
             reference=self.reference,
+            bound=self.bound,
+            suspicious_spreads=self.suspicious_spreads,
+            repeats=self.repeats,
+            objectives=tuple(Objective(aim.name, aim.direction) for aim in self.objectives),
             grader_digest=_digest(trusted),
         )
         grade_timeout_s = self.timeout_s if mode == "evaluate" else self.grade_timeout_s
-        grader = GraderFiles(file, root / file, trusted, self.score, grade_timeout_s)
+        metrics = [aim.name for aim in self.objectives]
+        grader = GraderFiles(file, root / file, trusted, self.score, grade_timeout_s, metrics)
         answer_bytes = round(self.answer_mb * 2**20)
         match mode:
             case "grade":
@@ -147,19 +176,42 @@ def _text(root: Path, path: str, hint: str, problems: _Problems) -> str | None:
     return None
 
 
-def _initial(root: Path, config: Config, problems: _Problems) -> Files:
-    hint = "write the initial program, or name it in `initial`"
+def _stated(root: Path, config: Config, problems: _Problems) -> list[str]:
+    """File or folder of each program to start from."""
     stated = config.initial or ("initial" if (root / "initial").is_dir() else "initial.py")
-    if isinstance(stated, str) and (root / stated).is_dir():
-        base, names = root / stated, [path.relative_to(root / stated).as_posix() for path in _files(root / stated)]
+    if isinstance(stated, str):
+        return [stated]
+    if config.program is not None and not (root / stated[0]).is_dir():
+        problems.add(
+            f"initial: a list names several programs, and {stated[0]} is one of a single file",
+            "put a program of several files into a folder, or drop `program`",
+        )
+    return stated
+
+
+def _program(root: Path, stated: str, problems: _Problems) -> Files:
+    """The program in a file or folder; empty, and a problem, where there is none."""
+    hint = "write the initial program, or name it in `initial`"
+    base, names = root, [stated]
+    if (root / stated).is_dir():
+        base = root / stated
+        names = [path.relative_to(base).as_posix() for path in _files(base)]
         if not names:
             problems.add(f"{stated}: no file in it", hint)
-    else:
-        base, names = root, [stated] if isinstance(stated, str) else stated
-    if problem := misplaced(names):
+    if problem := unfit(names):
         problems.add(f"initial: {problem}", "name files inside the task's folder")
         return {}
     return {name: _text(base, name, hint, problems) or "" for name in names}
+
+
+def _variant(root: Path, stated: str, initial: Files, main: str, config: Config, problems: _Problems) -> Files:
+    """A further program to start from. A file stands for the main file; files it does not have are the initial one's."""
+    files = _program(root, stated, problems)
+    if not (root / stated).is_dir():
+        files = dict.fromkeys([main], files.get(stated, ""))
+    elif main not in files and config.solve is None:
+        problems.add(f"initial: {stated} has no {main}", "give all programs the same main file, or set `program`")
+    return {**initial, **files}
 
 
 def _main_file(initial: Files, config: Config, problems: _Problems) -> str:
@@ -185,6 +237,16 @@ def _protected(initial: Files, patterns: Iterable[str], problems: _Problems) -> 
             problems.add(f"protected: {pattern!r} matches none of {_listed(initial)}", "correct the pattern")
         found |= matches
     return frozenset(found)
+
+
+def _check_objectives(config: Config, problems: _Problems) -> None:
+    names = [aim.name for aim in config.objectives]
+    if len(names) == 1:
+        problems.add("objectives: only one", "with one aim the score is enough: name that metric in `score`")
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        problems.add(f"objectives: {name!r} is there twice", "name each metric once")
+    if config.score in names and config.objectives[names.index(config.score)].direction != config.direction:
+        problems.add(f"objectives: {config.score!r} is the score and turned the other way", "give both one `direction`")
 
 
 def _judge(root: Path, config: Config, problems: _Problems) -> tuple[Mode, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,11 +57,12 @@ def read_verdict(data: bytes | None) -> Verdict | None:
     )
 
 
-def judge(returned: Any, score_name: str | None) -> Evaluation:
+def judge(returned: Any, score_name: str | None, objectives: Sequence[str] = ()) -> Evaluation:
     """The evaluation in a grader's return value: a number, or a dict with the score and whatever goes with it.
 
     A dict's texts `error` and `feedback` become the feedback, its `artifacts` are kept, its other numbers are
-    metrics. An `error`, a false `valid`, and a score that is missing or not a finite number make it invalid.
+    metrics. An `error`, a false `valid`, and a score or an objective that is missing or not a finite number make it
+    invalid.
     """
     if not isinstance(returned, dict):
         returned = {score_name or SCORE_NAMES[0]: returned}
@@ -72,10 +73,12 @@ def judge(returned: Any, score_name: str | None) -> Evaluation:
     score = None
     if not error:
         score, error = _score(returned, name)
+    for objective in objectives:
+        error = error or _score(returned, objective)[1]
     return Evaluation(
         status="invalid" if error else "scored",
-        score=score,
-        metrics=_metrics(returned, name),
+        score=None if error else score,
+        metrics=_metrics(returned, name, objectives),
         feedback="\n".join(text for text in (clean(error), _said(returned, "feedback")) if text),
         artifacts=_artifacts(returned.get("artifacts")),
     )
@@ -137,8 +140,10 @@ def _score(returned: Mapping[str, Any], name: str | None) -> tuple[float | None,
     return score, "" if score is not None else f"`{name}` is {returned[name]!r:.60}, not a finite number"
 
 
-def _metrics(returned: Mapping[str, Any], score_name: str | None) -> dict[str, float]:
-    numbers = {clean(key, MAX_NAME): finite(value) for key, value in returned.items() if key != score_name}
+def _metrics(returned: Mapping[str, Any], score_name: str | None, objectives: Sequence[str]) -> dict[str, float]:
+    """The numbers beside the score, objectives first, so that the limit leaves none of them out."""
+    others = (key for key in returned if key not in (score_name, *objectives))
+    numbers = {clean(key, MAX_NAME): finite(returned.get(key)) for key in (*objectives, *others)}
     known = [(key, number) for key, number in numbers.items() if number is not None]
     return dict(known[:MAX_METRICS])
 

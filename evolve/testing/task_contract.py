@@ -27,7 +27,7 @@ from typing import IO, Self
 
 from evolve.errors import SandboxUnavailable
 from evolve.sandbox.base import Conversation, ExecResult, ExitStatus, Level, Sandbox, SandboxProvider
-from evolve.tasks.base import Evaluation, Task
+from evolve.tasks.base import Evaluation, Task, TaskSheet
 
 
 class TaskContract:
@@ -50,16 +50,34 @@ class TaskContract:
         assert sheet.protected <= set(sheet.initial)
         assert sheet.timeout_s > 0
         assert sheet.reference is None or math.isfinite(sheet.reference)
-        assert not any(path.startswith("/") or ".." in path.split("/") for path in sheet.initial)
+        for program in (sheet.initial, *sheet.given):
+            assert program
+            assert sheet.protected <= set(program)
+            assert not any(path.startswith("/") or ".." in path.split("/") for path in program)
+        assert sheet.repeats >= 1
+        assert sheet.bound is None or math.isfinite(sheet.bound)
+        assert sheet.suspicious_spreads is None or sheet.suspicious_spreads > 0
+        assert len({objective.name for objective in sheet.objectives}) == len(sheet.objectives) != 1
 
     def test_the_initial_program_is_scored_and_always_the_same(self) -> None:
+        """The same score each time, unless the task says by `repeats` that its scores vary."""
         task = self.build()
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(lambda _: task.grade(task.sheet.initial, self.provider()), range(3)))
         for evaluation in found:
             check(evaluation)
             assert evaluation.status == "scored", evaluation.feedback
-        assert len({(evaluation.score, tuple(evaluation.metrics.items())) for evaluation in found}) == 1
+            assert possible(evaluation, task.sheet)
+            assert evaluation.metrics.keys() >= {objective.name for objective in task.sheet.objectives}
+        scores = {(evaluation.score, tuple(evaluation.metrics.items())) for evaluation in found}
+        assert len(scores) == 1 or task.sheet.repeats > 1
+
+    def test_every_given_program_can_be_judged(self) -> None:
+        task = self.build()
+        for program in task.sheet.given:
+            evaluation = task.grade(program, self.provider())
+            check(evaluation)
+            assert possible(evaluation, task.sheet)
 
     def test_a_broken_program_is_a_result_with_a_reason(self) -> None:
         task = self.build()
@@ -102,6 +120,13 @@ def check(evaluation: Evaluation) -> None:
     for text in (evaluation.feedback, evaluation.stdout, evaluation.stderr, *evaluation.artifacts.values()):
         assert all(c.isprintable() or c in "\n\t" for c in text)
         assert len(text) < 100_000
+
+
+def possible(evaluation: Evaluation, sheet: TaskSheet) -> bool:
+    """Whether a score is within the task's own bound."""
+    if evaluation.score is None or sheet.bound is None:
+        return True
+    return evaluation.score <= sheet.bound if sheet.direction == "maximize" else evaluation.score >= sheet.bound
 
 
 class CountingProvider:

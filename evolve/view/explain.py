@@ -19,7 +19,7 @@ from evolve.view.model import RunView, node_dict
 def describe(view: RunView, node_id: str, artifacts: Artifacts) -> dict[str, Any]:
     """A judged node: its plan, its change to the parent, how it was judged and what that cost."""
     node = view.node(node_id)
-    return {**node_dict(view.graph, node), **_work(view, node, artifacts)}
+    return {**node_dict(view.graph, node), "gain": _gain(view, node), **_work(view, node, artifacts)}
 
 
 def explain(view: RunView, node_id: str, artifacts: Artifacts) -> dict[str, Any]:
@@ -37,6 +37,10 @@ def explain(view: RunView, node_id: str, artifacts: Artifacts) -> dict[str, Any]
         "abandoned": view.abandoned.get(expansion.id),
         "selection": asdict(expansion.selection),
         "best_then": _brief(view, expansion.best_id) if expansion.best_id else None,
+        "given": expansion.given,
+        "noise": expansion.noise,
+        "models": dict(expansion.models),
+        "beside": [*expansion.beside],
         "references": [{"role": one.role, **_brief(view, one.node_id)} for one in expansion.references],
         "shown": [_brief(view, shown) for shown in expansion.shown],
         "recalled": [asdict(view.experiences[one]) for one in expansion.recalled if one in view.experiences],
@@ -75,6 +79,14 @@ def _work(view: RunView, node: Node, artifacts: Artifacts) -> dict[str, Any]:
     }
 
 
+def _gain(view: RunView, node: Node) -> float | None:
+    """Over the parent, more is better; None where either has no score."""
+    parent = view.graph.nodes.get(node.parent_id)
+    if parent is None or parent.score is None or node.score is None:
+        return None
+    return view.graph.utility(node.score) - view.graph.utility(parent.score)
+
+
 def _base_files(view: RunView, node: Node, artifacts: Artifacts) -> Mapping[str, str] | None:
     """The program that a node's author started from; None for the initial program, which nobody changed."""
     if node.operator == INITIAL:
@@ -102,6 +114,7 @@ def _call(call: Call, artifacts: Artifacts) -> dict[str, Any]:
         "id": call.id,
         "role": call.role,
         "model": call.model,
+        "instead_of": call.instead_of,
         "finish": call.finish,
         "prompt_tokens": call.prompt_tokens,
         "completion_tokens": call.completion_tokens,

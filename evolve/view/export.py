@@ -77,13 +77,13 @@ def _dot(data: Mapping[str, Any]) -> Iterator[str]:
     for node in data["nodes"]:
         label = r"\n".join(_dot_text(line) for line in _label(node))
         pen = 3 if node["id"] == data["best_id"] else 1
+        frames = 2 if node["id"] in data["front"] else 1
         fill = _FILLS.get(node["status"], _FAILED)
-        yield f'  "{node["id"]}" [label="{label}", fillcolor="{fill}", penwidth={pen}];'
+        yield f'  "{node["id"]}" [label="{label}", fillcolor="{fill}", penwidth={pen}, peripheries={frames}];'
     for edge in data["edges"]:
-        look = (
-            "" if edge["kind"] == "primary" else f' [style=dashed, constraint=false, label="{_dot_text(edge["role"])}"]'
-        )
-        yield f'  "{edge["source"]}" -> "{edge["target"]}"{look};'
+        role = _dot_text(edge["role"])
+        look = "" if edge["kind"] == "primary" else f', style=dashed, constraint=false, label="{role}"'
+        yield f'  "{edge["source"]}" -> "{edge["target"]}" [kind="{edge["kind"]}", role="{role}"{look}];'
     yield "}"
 
 
@@ -99,6 +99,8 @@ def _mermaid(data: Mapping[str, Any]) -> Iterator[str]:
     for edge in data["edges"]:
         arrow = "-->" if edge["kind"] == "primary" else f'-. "{_mermaid_text(edge["role"])}" .->'
         yield f"  {edge['source']} {arrow} {edge['target']}"
+    for node_id in data["front"]:
+        yield f"  style {node_id} stroke-dasharray:6 2"
     if data["best_id"]:
         yield f"  style {data['best_id']} stroke-width:4px"
 

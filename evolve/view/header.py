@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from evolve.config import JobConfig
+from evolve.config import JobConfig, configured_model
 from evolve.jobfile import Job
-from evolve.llm.stack import configured_model
 from evolve.plugins import PluginConfig
 from evolve.run.forecast import Forecast
 from evolve.run.rundir import RunDir

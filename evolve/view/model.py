@@ -15,6 +15,7 @@ from evolve.run.artifacts import Artifacts
 from evolve.run.journal import read_journal
 from evolve.run.rundir import RunDir
 from evolve.run.timeline import read_timeline
+from evolve.view.branches import effective_branches
 from evolve.view.state import state_of
 
 
@@ -33,6 +34,11 @@ class RunView:
     """Why, by expansion."""
     stages: Mapping[str, Mapping[str, float]]
     """Seconds of each evaluation stage, by node."""
+
+    @property
+    def branches(self) -> tuple[float, ...]:
+        """Effective number of branches after each expansion."""
+        return tuple(effective_branches(expansion.branch_id for expansion in self.expansions.values()))
 
     def node(self, node_id: str) -> Node:
         """Raises RunNotFound for what is not a judged node, and says what it is instead."""
@@ -100,6 +106,8 @@ def graph_dict(view: RunView) -> dict[str, Any]:
         "run": str(view.run.path.resolve()),
         "direction": graph.direction,
         "best_id": graph.best.id if graph.best else None,
+        "front": graph.fronts.front(),
+        "branches": list(view.branches),
         "nodes": [_root(graph), *(node_dict(graph, node) for node in graph.nodes.values())],
         "edges": edges,
         "pending": [

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evolve.events import Event
-from evolve.graph import Cost, Direction, Node
+from evolve.graph import Cost, Direction, Node, Objective
+from evolve.pareto import Fronts, Point
 from evolve.run.calls import read_calls
 from evolve.run.journal import read_journal
 from evolve.run.rundir import RunDir
+from evolve.view.branches import effective_branches
 from evolve.view.state import last_entry, state_of
+from evolve.view.usage import Usage, usage
+
+
+@dataclass(frozen=True, slots=True)
+class Improvement:
+    """A new best: how many evaluations it took, and what it scored."""
+
+    evaluations: int
+    score: float
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,18 @@ class Summary:
     best: Node | None
     initial: Node | None
     """The node of the task's own program."""
+    evaluations: int
+    """How often a program was run and graded, repetitions included."""
+    improvements: tuple[Improvement, ...]
+    """Oldest first; the last one is the best."""
+    noise: float | None
+    """Standard deviation of one evaluation; None unless something was evaluated more than once."""
+    objectives: tuple[Objective, ...]
+    front: tuple[Node, ...]
+    """Nodes that no other dominates; none for a task with a single score."""
+    branches: tuple[float, ...]
+    """Effective number of branches after each expansion."""
+    usage: tuple[Usage, ...]
     cost: Cost
     """Every paid call, those of rollouts in flight included."""
     active_s: float
@@ -46,6 +71,18 @@ class Summary:
             "abandoned": self.abandoned,
             "initial_score": self.initial.score if self.initial else None,
             "isolated": self.best.isolated if self.best else None,
+            "suspicion": self.best.suspicion if self.best else None,
+            "standard_error": self.best.error if self.best else None,
+            "evaluations": self.evaluations,
+            "improvements": [asdict(one) for one in self.improvements],
+            "noise": self.noise,
+            "objectives": [asdict(one) for one in self.objectives],
+            "front": [{"id": node.id, "score": node.score, "metrics": dict(node.metrics)} for node in self.front],
+            "branches": list(self.branches),
+            "usage": [
+                {"role": one.role, "operator": one.operator, **asdict(one.cost), "again": one.again}
+                for one in self.usage
+            ],
             "active_s": self.active_s,
             "error": self.error,
         }
@@ -64,20 +101,82 @@ def outcome(run: RunDir, stop_reason: str, nodes: int, best: Node | None, cost: 
 
 
 @dataclass
-class _Tally:
+class _Ranking:
+    """The best node as `SearchGraph` has it, without the graph: its edges are half of a command's start."""
+
     direction: Direction = "maximize"
+    objectives: tuple[Objective, ...] = ()
+    best: Node | None = None
+    squares: float = 0.0
+    """Sum of squared deviations of repeated evaluations from their means."""
+    freedom: int = 0
+    fronts: Fronts = field(default_factory=lambda: Fronts(depth=1))
+    members: dict[str, Node] = field(default_factory=dict)
+
+    @property
+    def noise(self) -> float | None:
+        return math.sqrt(self.squares / self.freedom) if self.freedom else None
+
+    @property
+    def front(self) -> tuple[Node, ...]:
+        return tuple(self.members[node_id] for node_id in self.fronts.front())
+
+    def add(self, node: Node, score: float) -> None:
+        if node.error is not None and node.evaluations > 1:
+            self.squares += node.error**2 * node.evaluations * (node.evaluations - 1)
+            self.freedom += node.evaluations - 1
+        if not self.objectives:
+            if self.best is None or self._beats(node, score, self.best):
+                self.best = node
+            return
+        point = self._point(node.metrics)
+        if point is not None:
+            self.members[node.id] = node
+            self.fronts.add(node.id, point)
+            self.best = max(self.front, key=self._worth)
+
+    def _beats(self, node: Node, score: float, incumbent: Node) -> bool:
+        noise = math.hypot(self._error(node), self._error(incumbent))
+        return self._utility(score) - self._worth(incumbent) > 2 * noise
+
+    def _error(self, node: Node) -> float:
+        return node.error if node.error is not None else (self.noise or 0.0)
+
+    def _utility(self, score: float) -> float:
+        return score if self.direction == "maximize" else -score
+
+    def _worth(self, node: Node) -> float:
+        return self._utility(node.score) if node.score is not None else -math.inf
+
+    def _point(self, metrics: Mapping[str, float]) -> Point | None:
+        if any(one.name not in metrics for one in self.objectives):
+            return None
+        return tuple(
+            metrics[one.name] if one.direction == "maximize" else -metrics[one.name] for one in self.objectives
+        )
+
+
+@dataclass
+class _Tally:
+    ranking: _Ranking = field(default_factory=_Ranking)
     statuses: Counter[str] = field(default_factory=Counter)
+    operators: dict[str, str] = field(default_factory=dict)
+    """Of every expansion, by id."""
+    branch_ids: list[str] = field(default_factory=list)
     pending: set[str] = field(default_factory=set)
     abandoned: int = 0
-    best: Node | None = None
     initial: Node | None = None
+    evaluations: int = 0
+    improvements: list[Improvement] = field(default_factory=list)
 
     def absorb(self, event: Event) -> None:
         match event.kind:
             case "run_started":
-                self.direction = event.direction
+                self.ranking = _Ranking(event.direction, event.objectives)
             case "expansion_started":
                 self.pending.add(event.expansion.id)
+                self.operators[event.expansion.id] = event.expansion.operator
+                self.branch_ids.append(event.expansion.branch_id)
             case "expansion_abandoned":
                 self.pending.discard(event.expansion_id)
                 self.abandoned += 1
@@ -89,13 +188,16 @@ class _Tally:
     def _add(self, node: Node) -> None:
         self.pending.discard(node.id)
         self.statuses[node.status] += 1
+        if node.status not in ("duplicate", "no_code"):
+            self.evaluations += node.evaluations
         if node.operator == "initial" and self.initial is None:
             self.initial = node
-        if node.score is not None and (self.best is None or self._better(node.score, self.best.score)):
-            self.best = node
-
-    def _better(self, score: float, incumbent: float | None) -> bool:
-        return incumbent is None or (score > incumbent if self.direction == "maximize" else score < incumbent)
+        if node.valid and node.score is not None:
+            before = self.ranking.best
+            self.ranking.add(node, node.score)
+            best = self.ranking.best
+            if best is not None and best is not before and best.score is not None:
+                self.improvements.append(Improvement(self.evaluations, best.score))
 
 
 def summarise(run: RunDir) -> Summary:
@@ -105,23 +207,27 @@ def summarise(run: RunDir) -> Summary:
     tally = _Tally()
     for event in read_journal(run.journal):
         tally.absorb(event)
+    used = usage(read_calls(run.calls), tally.operators)
     last = last_entry(run) or {}
     return Summary(
         run=run,
         task=str(manifest.get("task", "")),
         state=state,
-        direction=tally.direction,
+        direction=tally.ranking.direction,
         nodes=tally.statuses.total(),
         statuses=dict(sorted(tally.statuses.items())),
         in_flight=len(tally.pending),
         abandoned=tally.abandoned,
-        best=tally.best,
+        best=tally.ranking.best,
         initial=tally.initial,
-        cost=total_cost(run),
+        evaluations=tally.evaluations,
+        improvements=tuple(tally.improvements),
+        noise=tally.ranking.noise,
+        objectives=tally.ranking.objectives,
+        front=tally.ranking.front,
+        branches=tuple(effective_branches(tally.branch_ids)),
+        usage=used,
+        cost=sum((one.cost for one in used), Cost()),
         active_s=float(last.get("active_s", 0.0)),
         error=last.get("error"),
     )
-
-
-def total_cost(run: RunDir) -> Cost:
-    return sum((call.cost for call in read_calls(run.calls)), Cost())

@@ -76,6 +76,20 @@ ATTEMPTS = (
     Attempt("n5", "random restarts", "timed_out", None),
 )
 LESSONS = (Experience("n1", "n0", "improve", "scored", "five columns", 0.02, None, "fewer, larger circles help"),)
+OTHER = dataclasses.replace(
+    SCORED,
+    node_id="n6",
+    title="columns of unequal width",
+    files={"program.py": PROGRAM.replace("side = 6", "side = 5")},
+    score=2.25,
+    metrics={},
+    feedback="",
+    artifacts={},
+    role="fusion",
+)
+TOO_LONG = dataclasses.replace(
+    OTHER, node_id="n5", title="every circle by hand", files={"program.py": "x = 1\n" * 4000}
+)
 BRIEFS = {
     "draft": Brief("n7", "draft", TASK, None, None, attempts=ATTEMPTS),
     "improve": Brief("n8", "improve", TASK, SCORED, 2.25, attempts=ATTEMPTS, experiences=LESSONS),
@@ -88,6 +102,35 @@ BRIEFS = {
         None,
         references=(dataclasses.replace(SCORED, node_id="n6", title="another grid", role="fusion", artifacts={}),),
     ),
+    "beside": Brief(
+        "n12", "draft", TASK, None, 2.25, beside=("simulated annealing over the centres",), progress=0.126, noise=0.0312
+    ),
+    "evolve": Brief(
+        "n13",
+        "evolve",
+        TASK,
+        SCORED,
+        2.25,
+        attempts=ATTEMPTS,
+        trajectory=(
+            Attempt("n1", "the initial program, as given", "scored", 0.96),
+            Attempt("n3", "crash", "crashed", None),
+        ),
+        references=(dataclasses.replace(OTHER, role="trajectory"),),
+        progress=0.5,
+    ),
+    "fuse": Brief("n14", "fuse", TASK, SCORED, 2.25, attempts=ATTEMPTS, references=(OTHER, TOO_LONG), progress=0.5),
+    "aggregate": Brief(
+        "n15",
+        "aggregate",
+        TASK,
+        None,
+        2.25,
+        attempts=ATTEMPTS,
+        references=tuple(dataclasses.replace(one, role="aggregation") for one in (SCORED, OTHER)),
+        progress=0.75,
+    ),
+    "failed": Brief("n16", "improve", TASK, dataclasses.replace(FAILED, files={}), None),
     "timed-out": Brief("n11", "debug", TASK, dataclasses.replace(FAILED, status="timed_out", stderr=""), None),
 }
 PLAN = Plan(

@@ -34,6 +34,8 @@ def ids(llm: Script) -> list[str]:
     return [request.call_id for request in llm.requests]
 
 
+Setting = Literal["adaptive", "whole", "stepwise", "diff"]
+
 # strategist
 
 
@@ -115,6 +117,10 @@ def test_a_failing_service_is_no_bad_reply() -> None:
     ("setting", "operator", "refused", "mode"),
     [
         ("adaptive", "draft", False, "whole"),
+        ("adaptive", "aggregate", False, "whole"),
+        ("adaptive", "fuse", False, "diff"),
+        ("adaptive", "evolve", False, "diff"),
+        ("stepwise", "draft", False, "whole"),
         ("adaptive", "improve", False, "diff"),
         ("adaptive", "debug", False, "diff"),
         ("adaptive", "fuser", False, "diff"),
@@ -124,8 +130,25 @@ def test_a_failing_service_is_no_bad_reply() -> None:
         ("whole", "improve", False, "whole"),
     ],
 )
-def test_choice_of_mode(setting: Literal["adaptive", "whole", "diff"], operator: str, refused: bool, mode: str) -> None:
+def test_choice_of_mode(setting: Setting, operator: str, refused: bool, mode: str) -> None:
     assert choose_mode(setting, operator, edits_refused=refused) == mode
+
+
+@pytest.mark.parametrize(
+    ("setting", "operator", "refused", "mode"),
+    [
+        ("adaptive", "draft", False, "stepwise"),
+        ("adaptive", "aggregate", False, "stepwise"),
+        ("adaptive", "draft", True, "whole"),
+        ("adaptive", "improve", False, "diff"),
+        ("stepwise", "improve", False, "stepwise"),
+        ("stepwise", "improve", True, "whole"),
+        ("whole", "draft", False, "whole"),
+        ("diff", "draft", False, "diff"),
+    ],
+)
+def test_choice_of_mode_for_a_long_program(setting: Setting, operator: str, refused: bool, mode: str) -> None:
+    assert choose_mode(setting, operator, edits_refused=refused, by_parts=True) == mode
 
 
 def test_a_draft_is_a_whole_program() -> None:
@@ -185,14 +208,14 @@ def test_nothing_usable_is_no_candidate_with_the_reason() -> None:
 
 
 def test_another_program_for_the_same_plan() -> None:
-    earlier = Candidate(PLAN, {"program.py": NEW}, "diff", reasks=1, notes=("a",))
+    earlier = Candidate(PLAN, {"program.py": NEW}, "diff", reasks=1, notes=("a",), calls=2)
     other = WHOLE.replace("side = 5", "side = 4")
     llm = Script([other])
     again = coder.rewrite(BRIEFS["improve"], PLAN, earlier, "The same as n2.", llm, PROMPTS, SETTINGS)
     assert again.files == {"program.py": PROGRAM.replace("side = 6", "side = 4")}
     assert (again.mode, again.reasks, again.notes) == ("whole", 2, ("a", "The same as n2."))
     # What was written now may not be what the plan describes.
-    assert again.plan.title == "redone: Shift odd rows."
+    assert (again.plan, again.title) == (PLAN, "redone: Shift odd rows.")
     assert ids(llm) == ["n8/coder/3"]
     *_, reply, reason = llm.requests[0].messages
     assert reply.content == f"```path=program.py\n{NEW}```"

@@ -19,7 +19,7 @@ PROMPTS = Prompts()
 
 
 def rendered(brief: Brief) -> str:
-    return PROMPTS.render(f"strategist/{brief.operator}.j2", **facts(brief))
+    return PROMPTS.render(f"strategist/{brief.operator}.j2", **facts(brief), alone=None, only=None, refused="")
 
 
 def long(brief: Brief) -> Brief:
@@ -55,6 +55,38 @@ def test_the_least_useful_goes_first(briefs: dict[str, Brief]) -> None:
         ]
     assert lost == ["trace (", "attempt 0 ", "REFERENCE", "STDERR"]
     assert "FEEDBACK" in text
+
+
+@pytest.mark.parametrize("room", [0, 300, 5_000, 50_000])
+def test_all_references_together_keep_to_their_room_each_whole_or_without_code(room: int) -> None:
+    many = "\n".join(f"line {number}" for number in range(100))
+    brief = BRIEFS["fuse"]
+    references = tuple(
+        dataclasses.replace(brief.references[0], node_id=f"n{n}", files={"a.py": many * n, "judge.py": "secret"})
+        for n in (3, 1, 2)
+    )
+    task = dataclasses.replace(brief.task, protected=frozenset({"judge.py"}))
+    shown, _ = trim(dataclasses.replace(brief, task=task, references=references), 40_000, room)
+    assert [one.node_id for one in shown.references] == ["n3", "n1", "n2"]
+    codes = ["".join(one.files.values()) for one in shown.references]
+    assert sum(map(len, codes)) <= room
+    for one, code in zip(references, codes, strict=True):
+        assert code in ("", one.files["a.py"])
+    assert bool(codes[1]) is (room > 300)
+
+
+def test_what_is_told_in_a_line_has_its_order_of_use() -> None:
+    ancestors = tuple(Attempt(f"a{n}", f"ancestor {n} " + "x" * 80, "scored", 1.0) for n in range(6))
+    attempts = tuple(Attempt(f"t{n}", f"attempt {n} " + "x" * 80, "scored", 1.0) for n in range(9))
+    brief = dataclasses.replace(BRIEFS["beside"], trajectory=ancestors, attempts=attempts)
+    sizes = set[tuple[int, int, int]]()
+    for room in range(300, 3_000, 50):
+        shown, _ = trim(brief, room)
+        assert shown.trajectory == ancestors[len(ancestors) - len(shown.trajectory) :]
+        assert shown.attempts == attempts[: len(shown.attempts)]
+        assert bool(shown.beside) >= bool(shown.trajectory) >= bool(shown.attempts)
+        sizes.add((len(shown.beside), len(shown.trajectory), len(shown.attempts)))
+    assert {(0, 0, 0), (1, 6, 9)} <= sizes
 
 
 def test_a_program_that_is_too_long_is_cut_at_line_ends(briefs: dict[str, Brief]) -> None:

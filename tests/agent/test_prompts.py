@@ -10,27 +10,39 @@ from pathlib import Path
 
 import jinja2.meta
 import pytest
+from agent.briefs import PLAN
 
 from evolve.agent.brief import Brief, Plan
 from evolve.agent.context import facts, fit
 from evolve.agent.edits import apply_edits, read_edits
+from evolve.agent.novelty import Tried
 from evolve.agent.replies import Refusal, fenced_blocks
+from evolve.agent.stepwise import Part
 from evolve.errors import PromptError
 from evolve.prompts import Prompts, fenced, number
 from evolve.resources import data_dir
 
 GOLDEN = Path(__file__).parent / "golden"
 TEMPLATES = sorted(path.relative_to(data_dir("prompts")).as_posix() for path in data_dir("prompts").rglob("*.j2"))
-COMMON = {"task", "operator", "files", "markers", "parent", "best_score", "attempts", "references", "lessons"}
+COMMON = {
+    "task", "operator", "files", "markers", "parent", "best_score", "attempts", "trajectory", "beside", "references",
+    "lessons", "progress", "noise",
+}  # fmt: skip
+OPERATORS = ("draft", "improve", "debug", "evolve", "fuse", "aggregate")
 GIVEN = {
-    "strategist/draft.j2": COMMON,
-    "strategist/improve.j2": COMMON,
-    "strategist/debug.j2": COMMON,
+    **{f"strategist/{operator}.j2": COMMON | {"alone", "only", "refused"} for operator in OPERATORS},
     "strategist/refused.j2": {"reason"},
+    "strategist/repeated.j2": {"twin"},
     "coder/whole.j2": COMMON | {"plan", "only", "refused"},
     "coder/diff.j2": COMMON | {"plan", "only", "refused"},
+    "coder/stepwise.j2": COMMON | {"plan", "only", "refused", "part", "number", "parts", "done"},
+    "coder/merge.j2": COMMON | {"plan", "only", "refused", "problems"},
     "coder/refused.j2": {"reason", "mode", "only"},
+    "coder/alone.j2": set(),
+    "analyst/review.j2": COMMON | {"plan", "gain", "before", "diff"},
+    "analyst/system.j2": set(),
     "reviewer/review.j2": COMMON | {"plan"},
+    "reviewer/integrity.j2": COMMON | {"score", "suspicion"},
     "strategist/system.j2": set(),
     "coder/system.j2": set(),
     "coder/example_request.j2": set(),
@@ -69,12 +81,39 @@ def test_every_fact_is_read_by_some_template_and_every_template_is_used(
     assert set(TEMPLATES) == GIVEN.keys() | shared
 
 
+PART = Part("pack", ("add r to x in odd rows", "n is 26"))
+PLANNING = {"alone": None, "only": None, "refused": ""}
 CASES = [
-    ("draft", "strategist/draft.j2", {}),
-    ("improve", "strategist/improve.j2", {}),
-    ("two-files", "strategist/improve.j2", {}),
-    ("debug", "strategist/debug.j2", {}),
-    ("timed-out", "strategist/debug.j2", {}),
+    ("draft", "strategist/draft.j2", PLANNING),
+    ("beside", "strategist/draft.j2", PLANNING),
+    ("improve", "strategist/improve.j2", PLANNING),
+    ("two-files", "strategist/improve.j2", PLANNING),
+    ("debug", "strategist/debug.j2", PLANNING),
+    ("timed-out", "strategist/debug.j2", PLANNING),
+    ("evolve", "strategist/evolve.j2", PLANNING),
+    ("fuse", "strategist/fuse.j2", PLANNING),
+    ("aggregate", "strategist/aggregate.j2", PLANNING),
+    ("draft-alone", "strategist/draft.j2", {"alone": "whole", "only": "program.py", "refused": ""}),
+    ("improve-alone", "strategist/improve.j2", {"alone": "diff", "only": "program.py", "refused": "no edits"}),
+    ("-", "strategist/repeated.j2", {"twin": Tried(PLAN, "n4", "scored", 2.25)}),
+    ("-beside", "strategist/repeated.j2", {"twin": Tried(PLAN)}),
+    ("fuse", "coder/diff.j2", {"only": "program.py", "refused": ""}),
+    (
+        "aggregate",
+        "coder/stepwise.j2",
+        {"only": "program.py", "refused": "", "part": PART, "number": 2, "parts": 3, "done": ["GAP"]},
+    ),
+    (
+        "improve",
+        "coder/merge.j2",
+        {"only": "program.py", "refused": "", "problems": "these names are used and defined nowhere: gap"},
+    ),
+    (
+        "improve",
+        "analyst/review.j2",
+        {"gain": -0.05, "before": 2.25, "diff": "@@ -8 +8 @@\n-    side = 6\n+    side = 7"},
+    ),
+    ("failed", "analyst/review.j2", {"gain": None, "before": None, "diff": "@@ -1 +1 @@"}),
     ("draft", "coder/whole.j2", {"only": "program.py", "refused": ""}),
     ("two-files", "coder/whole.j2", {"only": None, "refused": "there is no SEARCH/REPLACE block in the reply"}),
     ("improve", "coder/diff.j2", {"only": "program.py", "refused": ""}),
@@ -89,21 +128,24 @@ CASES = [
         {"reason": "block 1 (program.py): SEARCH and REPLACE are the same", "mode": "diff", "only": "program.py"},
     ),
     ("-", "coder/refused.j2", {"reason": "the reply is empty", "mode": "whole", "only": "program.py"}),
+    ("-", "coder/refused.j2", {"reason": "the reply is empty", "mode": "stepwise", "only": "program.py"}),
 ]
 
 
 @pytest.mark.parametrize(("case", "name", "more"), CASES, ids=lambda value: value if isinstance(value, str) else "")
 def test_golden(
-    case: str, name: str, more: dict[str, str], prompts: Prompts, briefs: dict[str, Brief], plan: Plan
+    case: str, name: str, more: dict[str, object], prompts: Prompts, briefs: dict[str, Brief], plan: Plan
 ) -> None:
     given = dict(more)
-    if case == "-":
+    if case.startswith("-"):
         text = prompts.render(name, **given)
-        case = more.get("mode", "plan")
+        case = f"{more.get('mode', 'plan')}{case[1:]}"
     else:
         if "plan" in GIVEN[name]:
-            given["plan"] = plan  # type: ignore[assignment]
-        text, _ = fit(briefs[case], 20_000, lambda shown: prompts.render(name, **{**facts(shown), **given}))
+            given["plan"] = plan
+        text, _ = fit(
+            briefs[case.removesuffix("-alone")], 20_000, lambda shown: prompts.render(name, **{**facts(shown), **given})
+        )
     golden = GOLDEN / f"{name.replace('/', '-').removesuffix('.j2')}.{case}.md"
     if os.environ.get("EVOLVE_UPDATE_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)
@@ -131,7 +173,7 @@ def test_the_users_folder_comes_first(tmp_path: Path) -> None:
     assert own.keys() == builtin.keys() == set(TEMPLATES)
     assert [name for name in own if own[name] != builtin[name]] == ["coder/system.j2"]
     assert prompts.has("coder/system.j2")
-    assert not prompts.has("strategist/fuse.j2")
+    assert not prompts.has("strategist/mix.j2")
 
 
 @pytest.mark.parametrize(

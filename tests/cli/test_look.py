@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def test_status(finished: Place) -> None:
     text = finished.evolve("status", "done").stdout
     assert "state    steps\n" in text
     assert "nodes    6 (" in text
+    assert f"branches {data['branches'][-1]:.1f}  " in text
+    assert len(data["branches"]) == 6
+    assert sum(one["calls"] for one in data["usage"]) == graph.cost.calls
+    assert data["evaluations"] == sum(node.status != "duplicate" for node in graph.nodes.values())
+    assert (data["noise"], data["front"], data["suspicion"]) == (None, [], None)
 
 
 def test_a_run_is_found_by_path_or_part_of_its_name(finished: Place) -> None:
@@ -52,12 +58,13 @@ def test_graph_data(finished: Place) -> None:
     assert [node["id"] for node in data["nodes"]][:2] == ["n0", "n1"]
     assert len(data["nodes"]) == 7
     assert data["nodes"][0]["visits"] == 6
+    assert len(data["branches"]) == 6
     assert {edge["target"] for edge in data["edges"] if edge["kind"] == "primary"} == {f"n{i}" for i in range(1, 7)}
 
 
 def test_graph_in_the_terminal(finished: Place) -> None:
     lines = finished.evolve("graph", "done").stdout.splitlines()
-    assert lines[0] == "n0 root  6 nodes, 0 in flight"
+    assert re.fullmatch(r"n0 root  6 nodes, 0 in flight  branches \d\.\d  [▁▂▃▄▅▆▇█]{6}", lines[0])
     assert "n1 initial  1  " in lines[1]
 
 

@@ -139,6 +139,9 @@ def test_an_override_reaches_into_a_plugin_named_by_its_kind(write) -> None:  # 
         ("name.first=x", "--set name: should be a valid string"),
         ("llm.model=3", "--set llm.model: unknown key"),
         ("search.operators.7.kind=x", "search.operators"),
+        ("llm.coder.0.model=x", "--set llm.coder.0.model: llm.coder is not a list in this file: it has no number 0"),
+        ("llm.0=mutation", "--set llm.0: llm is not a list in this file: it has no number 0"),
+        ("3=x", "--set 3: a job file is not a list"),
     ],
 )
 def test_a_wrong_override_is_told_as_such(write, override: str, said: str) -> None:  # type: ignore[no-untyped-def]

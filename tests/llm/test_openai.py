@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from evolve.config import Sampling
 from evolve.errors import (
     AuthRefused,
     BadReply,
@@ -90,6 +92,61 @@ def test_every_setting_reaches_the_endpoint() -> None:
     sent = {key: value for key, value in seen.body.items() if key not in ("model", "messages")}
     assert sent == {"temperature": 0.5, "top_p": 0.9, "max_tokens": 100, "reasoning_effort": "low", "top_k": 20}
     assert seen.headers["x-title"] == "evolve"
+
+
+def wishing(request: Request, **sampling: Any) -> Request:
+    return replace(request, sampling=Sampling(**sampling))
+
+
+@pytest.mark.parametrize(
+    ("wish", "sent"),
+    [
+        ({}, {"temperature": 0.5, "reasoning_effort": "low"}),
+        ({"temperature": 0.0}, {"temperature": 0.0, "reasoning_effort": "low"}),
+        ({"temperature": 1.5, "effort": "high"}, {"temperature": 1.5, "reasoning_effort": "high"}),
+    ],
+)
+def test_a_request_may_wish_for_other_sampling(wish: dict[str, Any], sent: dict[str, Any]) -> None:
+    with OpenAIServer([completion("x")]) as server:
+        llm = provider(server, temperature=0.5, reasoning_effort="low")
+        llm.complete(wishing(contract_request(), **wish))
+        [seen] = server.requests
+    assert {key: seen.body[key] for key in seen.body if key not in ("model", "messages")} == sent
+
+
+TAKES_NO = {
+    "temperature": failure(
+        400,
+        "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.",
+        code="unsupported_value",
+        param="temperature",
+    ),
+    "reasoning_effort": failure(400, "Unrecognized request argument supplied: reasoning_effort"),
+}
+
+
+@pytest.mark.parametrize(
+    ("refused", "left"), [("temperature", "reasoning_effort"), ("reasoning_effort", "temperature")]
+)
+def test_a_wish_that_is_refused_is_not_made_again(refused: str, left: str) -> None:
+    with OpenAIServer([TAKES_NO[refused], completion("x")]) as server:
+        llm = provider(server)
+        for call_id in ("n2/coder/1", "n3/coder/1"):
+            llm.complete(wishing(contract_request(call_id), temperature=0.2, effort="high"))
+        sent = [sorted({"temperature", "reasoning_effort"} & seen.body.keys()) for seen in server.requests]
+    assert sent == [sorted([refused, left]), [left], [left]]
+
+
+def test_a_temperature_of_the_provider_itself_that_is_refused_is_an_error() -> None:
+    error, requests = fails(TAKES_NO["temperature"], temperature=0.2)
+    assert (type(error), len(requests)) == (BadReply, 1)
+
+
+def test_a_wish_refused_for_its_size_is_an_error() -> None:
+    with OpenAIServer([failure(400, "temperature must be between 0 and 1")]) as server:
+        with pytest.raises(BadReply):
+            provider(server).complete(wishing(contract_request(), temperature=1.5))
+        assert len(server.requests) == 1
 
 
 def test_lone_surrogates_are_sent_as_question_marks() -> None:
@@ -214,18 +271,21 @@ def test_threads_learn_together_what_a_backend_takes() -> None:
 @settings(deadline=None)
 @given(
     refused=st.lists(
-        st.text(alphabet="response_format max_tokens unsupported stream_options", max_size=60), max_size=20
+        st.text(alphabet="response_format max_tokens unsupported stream_options temperature", max_size=60), max_size=20
     )
 )
 def test_asking_more_simply_comes_to_an_end(refused: list[str]) -> None:
     config = Config(model="m", base_url="http://127.0.0.1:1/v1", max_tokens=5, stream=True)
     dialect, steps = Dialect.first_guess(config), 0
-    for words in [*refused, *["unknown response_format, max_tokens, max_completion_tokens, stream_options"] * 6]:
-        body = request_body(config, dialect, contract_request(with_schema=True))
-        simpler = dialect.without(words, body)
+    request = wishing(contract_request(with_schema=True), temperature=0.5, effort="low")
+    last = "unknown response_format, max_tokens, max_completion_tokens, stream_options"
+    for words in [*refused, *[last] * 6, "unknown temperature", "unknown reasoning_effort"]:
+        body = request_body(config, dialect, request)
+        simpler = dialect.without(words, body, request)
         assert simpler != dialect
         dialect, steps = simpler or dialect, steps + (simpler is not None)
-    assert steps == 4
+    assert steps == 6
+    assert dialect.wished(request) == {}
 
 
 # Replies that are not completions

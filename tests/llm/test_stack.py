@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evolve.config import Price, RetryConfig
+from evolve.config import Price, RetryConfig, Sampling
 from evolve.errors import (
     AuthRefused,
     BadReply,
@@ -27,8 +28,10 @@ from evolve.llm import manual, openai, scripted
 from evolve.llm.base import LLM, Reply, Request, Usage
 from evolve.llm.scripted import Scripted
 from evolve.llm.stack import (
+    PROBE,
     Breaker,
     Budgeted,
+    Directed,
     Fallback,
     Logged,
     Priced,
@@ -220,6 +223,34 @@ def test_a_refused_key_opens_it_at_once() -> None:
     assert inner.calls == 1
 
 
+def test_now_and_then_a_call_is_let_through_to_see_whether_it_is_back() -> None:
+    inner = Outcomes(overloaded(), overloaded(), "back")
+    breaker = Breaker(inner, threshold=1, name="m")
+
+    def refusals() -> int:
+        count = 0
+        while True:
+            try:
+                breaker.complete(REQUEST)
+            except EndpointDown:
+                count += 1
+            else:
+                return count
+
+    assert refusals() == 1 + (PROBE - 1) + 1 + (PROBE - 1), "one probe failed, the next did not"
+    assert inner.calls == 3
+    assert breaker.complete(REQUEST).text == "back"
+
+
+def test_a_refused_key_is_never_tried_again() -> None:
+    inner = Outcomes(refused())
+    breaker = Breaker(inner, threshold=5, name="m")
+    for _ in range(3 * PROBE):
+        with pytest.raises((AuthRefused, EndpointDown)):
+            breaker.complete(REQUEST)
+    assert inner.calls == 1
+
+
 def test_a_spent_budget_is_no_failure() -> None:
     breaker = Breaker(Outcomes(BudgetSpent("tokens")), threshold=1, name="m")
     for _ in range(3):
@@ -263,19 +294,19 @@ def test_failures_of_all_threads_count_and_a_late_success_closes_it() -> None:
 
 def test_the_next_provider_is_asked_only_after_a_failure() -> None:
     second = Outcomes("second")
-    assert Fallback([Outcomes("first"), second]).complete(REQUEST).text == "first"
+    assert Fallback({"a": Outcomes("first"), "b": second}).complete(REQUEST).text == "first"
     assert second.calls == 0
 
 
 @pytest.mark.parametrize("error", [overloaded(), limited(1), *LASTING])
 def test_every_error_falls_through(error: LLMError) -> None:
-    assert Fallback([Outcomes(error), Outcomes("second")]).complete(REQUEST).text == "second"
+    assert Fallback({"a": Outcomes(error), "b": Outcomes("second")}).complete(REQUEST).text == "second"
 
 
 def test_a_spent_budget_does_not_fall_through() -> None:
     second = Outcomes("second")
     with pytest.raises(BudgetSpent):
-        Fallback([Outcomes(BudgetSpent("tokens")), second]).complete(REQUEST)
+        Fallback({"a": Outcomes(BudgetSpent("tokens")), "b": second}).complete(REQUEST)
     assert second.calls == 0
 
 
@@ -291,8 +322,49 @@ def test_a_spent_budget_does_not_fall_through() -> None:
 )
 def test_the_run_ends_only_if_nobody_can_recover(errors: list[LLMError], raised: type[LLMError]) -> None:
     with pytest.raises(LLMError) as caught:
-        Fallback([Outcomes(error) for error in errors]).complete(REQUEST)
+        Fallback({str(number): Outcomes(error) for number, error in enumerate(errors)}).complete(REQUEST)
     assert type(caught.value) is raised
+
+
+def test_the_preferred_provider_is_asked_first_and_the_others_in_their_order() -> None:
+    providers = {name: Outcomes(overloaded(), name) for name in "abc"}
+    fallback = Fallback(providers)
+    request = replace(REQUEST, preferred="b")
+    with pytest.raises(Overloaded):
+        fallback.complete(request)
+    assert [provider.calls for provider in providers.values()] == [1, 1, 1]
+    reply = fallback.complete(request)
+    assert (reply.text, reply.instead_of) == ("b", None)
+
+
+@pytest.mark.parametrize(
+    ("preferred", "answered", "instead_of"), [("c", "b", "c"), ("a", "b", "a"), (None, "b", "a"), ("b", "b", None)]
+)
+def test_who_answers_in_the_place_of_another_is_told(
+    preferred: str | None, answered: str, instead_of: str | None
+) -> None:
+    providers = {"a": Outcomes(overloaded()), "b": Outcomes("b"), "c": Outcomes(refused())}
+    reply = Fallback(providers).complete(replace(REQUEST, preferred=preferred))
+    assert (reply.text, reply.instead_of) == (answered, instead_of)
+
+
+def test_a_preferred_provider_that_is_no_longer_configured_is_passed_over() -> None:
+    fallback = Fallback({"a": Outcomes("a"), "b": Outcomes("b")})
+    assert fallback.complete(replace(REQUEST, preferred="gone")) == Reply("a", "m")
+
+
+def test_directions_reach_every_request_and_leave_its_digest() -> None:
+    seen: list[Request] = []
+
+    def answer(request: Request) -> str:
+        seen.append(request)
+        return "x"
+
+    sampling = Sampling(temperature=0.2, effort="high")
+    Directed(Scripted(answer), "b", sampling).complete(REQUEST)
+    Directed(Scripted(answer), None).complete(REQUEST)
+    assert [(request.preferred, request.sampling) for request in seen] == [("b", sampling), (None, None)]
+    assert {request.digest for request in seen} == {REQUEST.digest}
 
 
 # Money and budget

@@ -79,7 +79,7 @@ def test_the_target_ends_a_run(tmp_path: Path) -> None:
 
 
 def test_a_spent_budget_leaves_the_expansion_in_flight_and_a_resume_finishes_it(tmp_path: Path) -> None:
-    run = start(tmp_path, ["score = 3.0"], "budget.tokens=300", "budget.steps=4")
+    run = start(tmp_path, ["score = 3.0", "score = 4.0"], "budget.tokens=300", "budget.steps=4")
     assert work(run) == "tokens"
     graph = graph_of(run)
     assert (list(graph.nodes), list(graph.pending)) == (["n1", "n2"], ["n3"])

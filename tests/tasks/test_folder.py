@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from tasks.folders import DOUBLE, build
 
 from evolve.errors import ConfigError
+from evolve.graph import Objective
 from evolve.plugins import BuildContext, config_class
 from evolve.tasks.judges import Dialogue, SelfGraded, TwoPhase
 from evolve.tasks.program import Config
@@ -61,22 +62,36 @@ def test_the_grader_is_read_but_not_run(tmp_path: Path) -> None:
         ({"initial/x.py": "a"}, {}, {"x.py": "a"}, "x.py"),
         ({"initial/main.py": "a", "initial/p/q.py": "b"}, {}, {"main.py": "a", "p/q.py": "b"}, "main.py"),
         ({"initial/a.py": "a", "initial/b.py": "b"}, {"program": "b.py"}, {"a.py": "a", "b.py": "b"}, "b.py"),
-        (
-            {"a.py": "a", "s/b.py": "b"},
-            {"initial": ["a.py", "s/b.py"], "program": "a.py"},
-            {"a.py": "a", "s/b.py": "b"},
-            "a.py",
-        ),
         ({"start.py": "a"}, {"initial": "start.py"}, {"start.py": "a"}, "start.py"),
         ({"begin/x.py": "a"}, {"initial": "begin"}, {"x.py": "a"}, "x.py"),
     ],
 )
-def test_the_initial_program_is_a_file_a_list_or_a_folder(
+def test_the_initial_program_is_a_file_or_a_folder(
     tmp_path: Path, files: dict[str, str], settings: dict[str, object], initial: dict[str, str], main: str
 ) -> None:
     task = build(tmp_path, {**GRADER, **files}, **settings)
     assert task.sheet.initial == initial
     assert f"`{main}`" in task.sheet.interface
+
+
+def test_a_list_names_several_programs_and_the_first_is_the_initial_one(tmp_path: Path) -> None:
+    sheet = build(tmp_path, {**GRADER, "b.py": "b", "s/c.py": "c"}, initial=["initial.py", "b.py", "s/c.py"]).sheet
+    assert sheet.initial == {"initial.py": "def solve():\n    return 1\n"}
+    assert sheet.given == ({"initial.py": "b"}, {"initial.py": "c"})
+
+
+def test_programs_of_several_files_share_what_one_of_them_leaves_out(tmp_path: Path) -> None:
+    files = {"one/main.py": "m", "one/lib.py": "l", "two/main.py": "m2", "two/more.py": "x", "three.py": "m3"}
+    sheet = build(tmp_path, {**GRADER, **files}, initial=["one", "two", "three.py"]).sheet
+    assert sheet.initial == {"main.py": "m", "lib.py": "l"}
+    assert sheet.given == ({"main.py": "m2", "lib.py": "l", "more.py": "x"}, {"main.py": "m3", "lib.py": "l"})
+
+
+def test_what_is_known_of_scores_is_on_the_sheet(tmp_path: Path) -> None:
+    aims = [{"name": "speed"}, {"name": "size", "direction": "minimize"}]
+    sheet = build(tmp_path, GRADER, objectives=aims, repeats=4, bound=9, suspicious_spreads=None).sheet
+    assert (sheet.repeats, sheet.bound, sheet.suspicious_spreads) == (4, 9.0, None)
+    assert sheet.objectives == (Objective("speed", "maximize"), Objective("size", "minimize"))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +118,17 @@ def test_the_initial_program_is_a_file_a_list_or_a_folder(
         ({**GRADER, "task.md": b"caf\xe9"}, {}, "task.md: byte 3 is not UTF-8"),
         ({**GRADER, "initial.py": b"\xff"}, {}, "initial.py: byte 0 is not UTF-8"),
         (GRADER, {"initial": "start.py"}, "start.py: No such file"),
-        (GRADER, {"initial": ["initial.py", "gone.py"], "program": "initial.py"}, "gone.py: No such file"),
+        (GRADER, {"initial": ["initial.py", "gone.py"]}, "gone.py: No such file"),
+        ({**GRADER, "b.py": ""}, {"initial": ["initial.py", "b.py"], "program": "initial.py"}, "initial: a list names"),
+        ({**GRADER, "b/main.py": ""}, {"initial": ["initial.py", "b"]}, "initial: b has no initial.py"),
+        ({**GRADER, "initial/score.json": "1"}, {}, "initial: a program cannot have a file 'score.json'"),
+        (GRADER, {"objectives": [{"name": "a"}]}, "objectives: only one"),
+        (GRADER, {"objectives": [{"name": "a"}, {"name": "a"}]}, "objectives: 'a' is there twice"),
+        (
+            GRADER,
+            {"score": "a", "objectives": [{"name": "a", "direction": "minimize"}, {"name": "b"}]},
+            "objectives: 'a' is the score and turned the other way",
+        ),
         (GRADER, {"initial": "../other.py"}, "initial: a program cannot have a file at '../other.py'"),
         ({**GRADER, "initial/a.py": "", "initial/b.py": ""}, {}, "several initial files (a.py, b.py)"),
         (GRADER, {"program": "main.py"}, "program: no 'main.py' among initial.py"),
@@ -148,7 +173,18 @@ def test_a_missing_folder_is_told_before_anything_else(tmp_path: Path) -> None:
         Config(path=Path("nowhere")).build(BuildContext(tmp_path))
 
 
-@pytest.mark.parametrize("settings", [{"pth": "."}, {"timeout_s": 0}, {"solve": []}, {"cascade_thresholds": [1, 2, 3]}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pth": "."},
+        {"timeout_s": 0},
+        {"solve": []},
+        {"cascade_thresholds": [1, 2, 3]},
+        {"repeats": 0},
+        {"objectives": [{"name": "a", "direktion": "minimize"}, {"name": "b"}]},
+        {"objectives": [{"name": ""}, {"name": "b"}]},
+    ],
+)
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Config.model_validate({"kind": "program", "path": ".", **settings})
@@ -157,5 +193,8 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object]) -> 
 def test_written_out_settings_build_the_same_task(tmp_path: Path) -> None:
     """A run keeps its settings with every default spelt out."""
     build(tmp_path, GRADER)
-    full = Config(path=Path("task")).model_dump(mode="json")
-    assert isinstance(Config.model_validate(full).build(BuildContext(tmp_path)), TwoPhase)
+    aims = [{"name": "a"}, {"name": "b"}]
+    full = Config.model_validate({"path": "task", "objectives": aims}).model_dump(mode="json")
+    task = Config.model_validate(full).build(BuildContext(tmp_path))
+    assert isinstance(task, TwoPhase)
+    assert [one.name for one in task.sheet.objectives] == ["a", "b"]

@@ -10,7 +10,7 @@ from view.synthetic import HOSTILE, grown, pending, started, write_run
 
 from evolve.errors import ConfigError
 from evolve.events import ExpansionAbandoned
-from evolve.graph import SearchGraph
+from evolve.graph import Objective, SearchGraph
 from evolve.view.export import FORMATS, export
 from evolve.view.model import RunView, graph_dict, load_view
 from evolve.view.tree import draw
@@ -41,6 +41,8 @@ def test_data_of_a_graph(view: RunView) -> None:
     assert {"source": "n2", "target": "n3", "kind": "reference", "role": "fusion"} in data["edges"]
     assert {"source": "n0", "target": "n1", "kind": "primary", "role": "initial"} in data["edges"]
     assert data["best_id"] == "n2"
+    assert data["front"] == []
+    assert data["branches"] == [pytest.approx(1.0)] * 5
     assert [one["id"] for one in data["pending"]] == ["n4"]
 
 
@@ -78,7 +80,39 @@ def test_exports_survive_hostile_titles(view: RunView, tmp_path: Path) -> None:
         assert "\x1b" not in written
         assert "\u202e" not in written
     assert len((tmp_path / "g.mmd").read_text().splitlines()) == 1 + 4 + 4 + 1
-    assert '"n2" -> "n3" [style=dashed' in (tmp_path / "g.dot").read_text()
+    dot = (tmp_path / "g.dot").read_text()
+    assert '"n2" -> "n3" [kind="reference", role="fusion", style=dashed, constraint=false, label="fusion"];' in dot
+    assert '"n0" -> "n1" [kind="primary", role="initial"];' in dot
+    assert 'n2 -. "fusion" .-> n3' in (tmp_path / "g.mmd").read_text()
+    assert ("reference", "fusion") in {(edge["kind"], edge["role"]) for *_, edge in graph.edges(data=True)}
+    assert ("primary", "improve") in {(edge["kind"], edge["role"]) for *_, edge in graph.edges(data=True)}
+
+
+def test_the_pareto_front_and_repeated_scores_are_marked(tmp_path: Path) -> None:
+    events = [
+        started(objectives=[Objective("speed", "maximize"), Objective("size", "minimize")]),
+        *grown(1, score=1.0, metrics={"speed": 1.0, "size": 5.0}),
+        *grown(2, "n1", 3.0, metrics={"speed": 2.0, "size": 5.0}, evaluations=3, error=0.25),
+        *grown(3, "n1", 2.0, metrics={"speed": 1.5, "size": 4.0}),
+    ]
+    view = load_view(write_run(tmp_path / "run", events))
+    lines = [line.split("  visits")[0].strip(" ├└─") for line in draw(view.graph, branches=view.branches)]
+    assert lines == [
+        "n0 root  3 nodes, 0 in flight  branches 1.0  ▁▁▁",
+        "n1 initial  1",
+        "*F n2 improve  3 ± 0.25 (n=3)",
+        "F n3 improve  2",
+    ]
+    assert graph_dict(view)["front"] == ["n2", "n3"]
+    export(view, tmp_path / "g.dot")
+    assert [
+        line.split('"')[1] for line in (tmp_path / "g.dot").read_text().splitlines() if "peripheries=2" in line
+    ] == [
+        "n2",
+        "n3",
+    ]
+    export(view, tmp_path / "g.mmd")
+    assert "  style n3 stroke-dasharray:6 2\n" in (tmp_path / "g.mmd").read_text()
 
 
 def test_an_unknown_suffix_writes_nothing(view: RunView, tmp_path: Path) -> None:

@@ -63,16 +63,21 @@ class GraphSearch:
         self._settings = settings
         self._operators = operators
         self._frontier = Frontier(settings, frozenset(target for op in operators for target in op.targets))
-        self._stagnation = Stagnation()
-        self._aggregations = 0
+        self._stagnation = Stagnation(settings.min_gain)
+        self._aggregations: set[str] = set()
         self._summits = {operator.name for operator in operators if "search" in operator.targets}
 
     def observe(self, graph: SearchGraph, event: Event) -> None:
         self._frontier.observe(graph, event)
         self._stagnation.observe(graph, event)
-        if event.kind == "expansion_started" and event.expansion.operator in self._summits:
-            self._aggregations += 1
-            self._stagnation.acknowledge()
+        match event.kind:
+            case "expansion_started" if event.expansion.operator in self._summits:
+                self._aggregations.add(event.expansion.id)
+                self._stagnation.acknowledge()
+            case "expansion_abandoned":
+                self._aggregations.discard(event.expansion_id)
+            case _:
+                pass
 
     def choose(self, graph: SearchGraph, progress: float, chance: Chance) -> Growth:
         constant, explore = balance(self._settings, graph, progress)
@@ -93,7 +98,7 @@ class GraphSearch:
     def _stands_still(self, graph: SearchGraph) -> bool:
         return (
             bool(self._summits)
-            and self._aggregations < self._settings.aggregations
+            and len(self._aggregations) < self._settings.aggregations
             and self._stagnation.search >= self._settings.patience
             and len(graph.branch_best) >= 2
         )
