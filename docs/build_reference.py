@@ -76,7 +76,7 @@ def type_of(field: FieldInfo) -> str:
     text = (
         annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
     )
-    for prefix in ("typing.", "pathlib.", "evolve.config.", "evolve.plugins."):
+    for prefix in ("typing.", "pathlib.", "evolve.config.", "evolve.plugins.", "evolve.tasks.program."):
         text = text.replace(prefix, "")
     text = (
         text.replace("Annotated[PluginConfig, ", "")

@@ -229,3 +229,9 @@ class JobConfig(Section):
     sandbox: SandboxConfig = Field(default_factory=lambda: _named("auto"))
     """Where candidates run."""
     budget: BudgetConfig = Field(default_factory=lambda: BudgetConfig(steps=100))
+
+    @model_validator(mode="after")
+    def _nobody_idle(self) -> Self:
+        if self.llm.strategist and not self.agent.strategist:
+            raise ValueError("llm.strategist: nobody would ask it, since agent.strategist is false")
+        return self

@@ -87,10 +87,10 @@ def main() -> None:
     began = time.perf_counter()
     names = options.landscapes.split(",") if options.landscapes else list(SPECS)
     entrants = _entrants(options)
-    seeds = range(6 if options.quick else options.seeds)
+    first = OTHER_SEEDS if options.calibrate else options.first_seed
+    seeds = range(first, first + (6 if options.quick else options.seeds))
     if options.calibrate:
         entrants = {label: one for label, one in entrants.items() if one.baseline}
-        seeds = range(OTHER_SEEDS, OTHER_SEEDS + len(seeds))
     trials = compare(entrants, names, seeds, options.steps, options.processes)
     if options.calibrate:
         print(json.dumps(calibrated(trials, options.steps)))
@@ -98,7 +98,7 @@ def main() -> None:
     baselines = [label for label, one in entrants.items() if one.baseline]
     results = report.Results(trials, TARGETS, options.steps, baselines)
     print(report.document(results) if options.details else report.summary(results))
-    print(f"\n{len(seeds)} seeds, {options.steps} steps, {time.perf_counter() - began:.0f} s")
+    print(f"\nseeds {seeds[0]} to {seeds[-1]}, {options.steps} steps, {time.perf_counter() - began:.0f} s")
     if options.json:
         raw = {name: {who: [asdict(one) for one in group] for who, group in by.items()} for name, by in trials.items()}
         options.json.write_text(json.dumps(raw))
@@ -126,6 +126,7 @@ def _entrants(options: argparse.Namespace) -> dict[str, Entrant]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--first-seed", type=int, default=0, help="settings tuned on some seeds are judged on others")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--landscapes", help=f"of {','.join(SPECS)}")
     parser.add_argument("--policies", help="by name, with commas between")

@@ -20,6 +20,11 @@ from evolve.search.planner import INITIAL, Outcome, Planner
 from evolve.tasks.base import TaskSheet
 
 TRAJECTORY = 6
+import os
+REPLANS=int(os.environ.get("REPLANS","1"))
+GAINS=int(os.environ.get("GAINS","1"))
+TRAJ=int(os.environ.get("TRAJ","1"))
+EVALS=int(os.environ.get("EVALS","0"))
 CALLS = 2
 """Model calls of a step: one that plans and one that writes. One more where a program judged before is asked for anew."""
 
@@ -74,7 +79,7 @@ class World:
     def brief(self, graph: SearchGraph, expansion: Expansion, memory: MemoryPolicy) -> Brief:
         """As `evolve.run.rollout` makes it."""
         parent = graph.nodes.get(expansion.parent_id)
-        lineage = [one for one in graph.lineage(expansion.parent_id) if one in graph.nodes][:TRAJECTORY][::-1] if self._gains else []
+        lineage = [one for one in graph.lineage(expansion.parent_id) if one in graph.nodes][:TRAJECTORY][::-1] if self._gains and TRAJ else []
         shown = (graph.nodes[node_id] for node_id in expansion.shown)
         return Brief(
             expansion_id=expansion.id,
@@ -89,7 +94,7 @@ class World:
         )
 
     def _attempt(self, node: Node) -> Attempt:
-        return Attempt(node.id, node.title, node.status, node.score, node.gain if self._gains else None)
+        return Attempt(node.id, node.title, node.status, node.score, node.gain if self._gains and GAINS else None)
 
     def roll_out(self, brief: Brief) -> Outcome:
         rng = random.Random(f"rollout/{self.seed}/{brief.expansion_id}")
@@ -99,10 +104,14 @@ class World:
             )
         self.calls += CALLS
         written = self.author.write(brief, rng)
-        known = {one.title for one in (*brief.attempts, *brief.trajectory)}
-        if self._gains and written.title in known and written.program and brief.parent and brief.parent.status == "scored":
+        known = {one.title for one in (*brief.attempts, *brief.trajectory) if one.status in ("scored", "duplicate")}
+        refused = ()
+        for _ in range(REPLANS if self._gains else 0):
+            if not (written.title in known and written.program and brief.parent and brief.parent.status == "scored"):
+                break
             self.calls += 1
-            written = self.author.write(brief, rng, proposer.moves(written.title))
+            refused += proposer.moves(written.title)
+            written = self.author.write(brief, rng, refused)
         if written.program in self._twins:
             self.calls += 1
             written = self.author.write(brief, rng)
@@ -196,6 +205,6 @@ def run(entrant: Entrant, name: str, seed: int, steps: int) -> Trial:
         if graph.best and graph.best is not best:
             best = graph.best
             score = world.land.true_score(world.programs[best.id].choices)
-            trial.gains.append((world.calls / CALLS, score))
+            trial.gains.append((world.calls / CALLS if not EVALS else sum(n for s, n in trial.statuses.items() if s not in ("no_code", "duplicate")), score))
     trial.breadth /= len(graph.nodes)
     return trial

@@ -158,7 +158,7 @@ class _Author:
         system = "coder/system.j2" if self._plan else "coder/alone.j2"
         opening = [Message("system", self._prompts.render(system))]
         if self.mode == "diff":
-            opening += stepwise.example(self._prompts)
+            opening += stepwise.example(self._prompts, alone=self._plan is None)
         closing: list[Message] = []
         reason = clip(refused.reason, self._limit // 8) if refused else ""
         if refused and asked == self.mode:

@@ -39,8 +39,8 @@ class _Unit:
 def merge(program: str, part: str) -> Merged | Refusal:
     """The program with every definition of the part in the place of its own of that name.
 
-    Definitions it does not have go before the first one that is replaced, or after its last function or class. Imports it
-    does not have join its own. Statements that define nothing replace those at the program's end if the part has nothing
+    Definitions it does not have go before the first one that is replaced; where none is, constants go before its first
+    function or class and others after the last one. Imports it does not have join its own. Statements that define nothing replace those at the program's end if the part has nothing
     else, and are left out otherwise: they are examples of use. A part that defines all that the program does is a whole
     program and replaces it.
     """
@@ -171,9 +171,21 @@ def _definition_edits(
             added += ["", "", *code] if added and len(code) > 1 else code
     edits = [_Edit(unit.start, unit.end, places.get(unit.start, ())) for unit in replaced]
     if added:
-        at = _comments_above(lines, replaced[0].start) if replaced else _end_of_definitions(lines, old)
-        edits.append(_Edit(at, at, [*added, "", ""] if replaced else ["", "", *added]))
+        before = replaced or (_scopes(old) if _stand_alone(definitions, old) else [])
+        at = _comments_above(lines, before[0].start) if before else _end_of_definitions(lines, old)
+        edits.append(_Edit(at, at, [*added, "", ""] if before else ["", "", *added]))
     return edits
+
+
+def _scopes(units: Sequence[_Unit]) -> list[_Unit]:
+    """Functions and classes."""
+    return [unit for unit in units if isinstance(unit.statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+
+
+def _stand_alone(definitions: Sequence[_Unit], old: Sequence[_Unit]) -> bool:
+    """Whether they are constants made of none of the program's functions, which may need them to be defined."""
+    used = {node.id for unit in definitions for node in ast.walk(unit.statement) if isinstance(node, ast.Name)}
+    return not _scopes(definitions) and used.isdisjoint(_all_names(_scopes(old)))
 
 
 def _comments_above(lines: Sequence[str], start: int) -> int:
@@ -183,12 +195,11 @@ def _comments_above(lines: Sequence[str], start: int) -> int:
 
 
 def _end_of_definitions(lines: Sequence[str], old: Sequence[_Unit]) -> int:
-    """Where a definition that replaces none goes: after the last function or class, else before the closing script."""
-    ends = [
-        unit.end for unit in old if isinstance(unit.statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    ]
-    tail = _script_tail(old)
-    return ends[-1] if ends else (tail[0].start if tail else len(lines))
+    """After the last function or class, else before the closing script."""
+    scopes, tail = _scopes(old), _script_tail(old)
+    if scopes:
+        return scopes[-1].end
+    return tail[0].start if tail else len(lines)
 
 
 def _script_tail(units: Sequence[_Unit]) -> list[_Unit]:

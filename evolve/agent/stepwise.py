@@ -216,11 +216,11 @@ class _Author:
         return fit(showing(self._brief, self._files), limit, request, references=references)
 
 
-def example(prompts: Prompts) -> tuple[Message, ...]:
+def example(prompts: Prompts, *, alone: bool = False) -> tuple[Message, ...]:
     """An edit that was asked for, and made: small models need to see one."""
     return (
-        Message("user", prompts.render("coder/example_request.j2")),
-        Message("assistant", prompts.render("coder/example_reply.j2")),
+        Message("user", prompts.render("coder/example_request.j2", alone=alone)),
+        Message("assistant", prompts.render("coder/example_reply.j2", alone=alone)),
     )
 
 

@@ -43,9 +43,8 @@ class Evolve:
         for ancestor in graph.lineage(graph.nodes[parent_id].parent_id):
             if ancestor == ROOT_ID or len(found) == self._config.steps:
                 break
-            if graph.nodes[
-                ancestor
-            ].valid:  # a failed one that was fixed since has nothing to teach that its fix has not
+            # A failed ancestor was fixed since: it has nothing to teach that its fix has not.
+            if graph.nodes[ancestor].valid:
                 found.append(Reference(ancestor, "trajectory"))
         return tuple(found)
 

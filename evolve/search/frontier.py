@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from evolve.events import Event
@@ -61,7 +62,7 @@ class Frontier:
         """Children that may grow, or have something below them that may."""
         return list(self._spots[node_id].ways)
 
-    def elite(self, graph: SearchGraph, size: int, per_branch: int) -> list[str]:
+    def elite(self, graph: SearchGraph, size: int, per_branch: int, live: Callable[[str], bool] = lambda _: True) -> list[str]:
         """The best open valid nodes, best first, at most `per_branch` of one branch.
 
         With several objectives the Pareto fronts come first, in their order.
@@ -75,8 +76,9 @@ class Frontier:
             if ranked:
                 return _capped(graph, ranked, size, per_branch)
         heads: list[tuple[float, int, str]] = []
-        for branch in self._elite.values():
-            heads += branch[:per_branch]
+        for branch_id, branch in self._elite.items():
+            if live(branch_id):
+                heads += branch[:per_branch]
         return [node_id for _, _, node_id in sorted(heads)[:size]]
 
     def _may_grow(self, graph: SearchGraph, node_id: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
+from collections.abc import Callable
 
 from evolve.graph import ROOT_ID, Choice, SearchGraph, Selection, Stats
 from evolve.search.frontier import Frontier
@@ -37,6 +38,7 @@ def select(
     constant: float,
     explore: float,
     rng: random.Random,
+    live: Callable[[str], bool] = lambda _: True,
 ) -> tuple[str, Selection]:
     """The node to grow and why; `constant` is c of UCT, `explore` the chance of a walk.
 
@@ -44,20 +46,31 @@ def select(
     """
     spread = graph.effective_branches
     if graph.width(ROOT_ID) >= min(settings.drafts_first, settings.drafts) and rng.random() >= explore:
-        elite = _exploitable(graph, frontier, settings, progress)
+        elite = _exploitable(graph, frontier, settings, progress, live)
         if elite:
             weights = [1 / rank for rank in range(1, len(elite) + 1)]
             chosen = rng.choices(elite, weights)[0]
             stats = graph.stats(chosen)
             choice = Choice(chosen, stats.visits, stats.mean, 0.0, len(elite) - 1)
-            return chosen, Selection("exploit", progress, constant, explore, (choice,), spread)
+            failed = _failed_below(graph, frontier, chosen) if rng.random() < settings.repair_chance else None
+            policy = "repair" if failed else "exploit"
+            return failed or chosen, Selection(policy, progress, constant, explore, (choice,), spread)
     chosen, walked = _walk(graph, frontier, settings, constant)
     forced = chosen == ROOT_ID and not _may_widen(graph, frontier, settings, ROOT_ID)
     return chosen, Selection("forced" if forced else "explore", progress, constant, explore, walked, spread)
 
 
-def _exploitable(graph: SearchGraph, frontier: Frontier, settings: TreeSettings, progress: float) -> list[str]:
-    elite = frontier.elite(graph, *elite_size(settings, progress))
+def _failed_below(graph: SearchGraph, frontier: Frontier, node_id: str) -> str | None:
+    """The end of the newest line of failures under a node that may be repaired."""
+    while failed := [child for child in frontier.ways(node_id) if not graph.nodes[child].valid]:
+        node_id = failed[-1]
+        if frontier.is_open(node_id):
+            return node_id
+    return None
+
+
+def _exploitable(graph: SearchGraph, frontier: Frontier, settings: TreeSettings, progress: float, live: Callable[[str], bool]) -> list[str]:
+    elite = frontier.elite(graph, *elite_size(settings, progress), live) or frontier.elite(graph, *elite_size(settings, progress))
     narrow = [
         node_id for node_id in elite if graph.width(node_id) < widening_limit(settings, graph.stats(node_id).total)
     ]

@@ -46,6 +46,8 @@ class TreeSettings(SearchSettings):
     """Progress at which the share of exploration has fallen to `explore_min`."""
     explore_min: float = Field(default=0.2, ge=0, le=1)
     """Share of expansions that still explore at the end."""
+    repair_chance: float = Field(default=0.0, ge=0, le=1)
+    """Chance that a failed child of the node chosen to be exploited is repaired, where there is one, before another is grown."""
     elite: int = Field(default=5, ge=1)
     """How many of the best nodes are candidates for exploitation before `exploit_settled`."""
     elite_per_branch: int = Field(default=3, ge=1)

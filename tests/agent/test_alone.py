@@ -34,7 +34,7 @@ def test_a_coder_alone_gets_situation_and_job_and_says_what_it_tries() -> None:
     system, request = llm.requests[0].messages
     assert "You decide what to change" in system.content
     assert "Plan a new solution from the ground up" in request.content
-    assert "write it yourself" in request.content
+    assert "Do not only plan it, write it." in request.content
     assert "JSON" not in request.content
     assert "Plan to carry out" not in request.content
 
@@ -43,6 +43,13 @@ def test_silent_authors_are_told_by_what_they_changed() -> None:
     written = write("improve", Script([f"program.py\n{EDIT}"]))
     assert isinstance(written, Candidate)
     assert (written.plan, written.mode) == (Plan("change pack"), "diff")
+
+
+def test_the_worked_example_shows_a_sentence_too() -> None:
+    llm = Script([EDIT])
+    write("improve", llm)
+    assert [message.role for message in llm.requests[0].messages] == ["system", "user", "assistant", "user"]
+    assert llm.requests[0].messages[2].content.startswith("Keep 12 digits")
 
 
 def test_a_refused_answer_is_asked_for_again() -> None:

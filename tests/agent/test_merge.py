@@ -63,6 +63,9 @@ def test_helpers_go_before_the_first_part_that_may_need_them() -> None:
 def test_what_replaces_nothing_goes_after_the_last_function() -> None:
     text = merged("def area(r):\n    return r * r\n")
     assert text.index("[gap(i, SIDE)") < text.index("def area") < text.index("# The answer.")
+    text = merged("STEP = 0.1\n")
+    assert text.index("LOW, HIGH = 0, 1") < text.index("STEP = 0.1") < text.index("def gap")
+    assert merged("STEP = gap(1, 2)\n").index("def pack") < merged("STEP = gap(1, 2)\n").index("STEP =")
     script = "import json\n\nx = 1\nprint(x)\n"
     assert merged("def f():\n    pass\n", script) == "import json\n\nx = 1\n\n\ndef f():\n    pass\nprint(x)\n"
     assert merged("def f():\n    pass\n", "x = 1").endswith("def f():\n    pass")

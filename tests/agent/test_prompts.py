@@ -45,8 +45,8 @@ GIVEN = {
     "reviewer/integrity.j2": COMMON | {"score", "suspicion"},
     "strategist/system.j2": set(),
     "coder/system.j2": set(),
-    "coder/example_request.j2": set(),
-    "coder/example_reply.j2": set(),
+    "coder/example_request.j2": {"alone"},
+    "coder/example_reply.j2": {"alone"},
     "reviewer/system.j2": set(),
 }
 """Every template the code renders, and what it is given."""
@@ -153,8 +153,10 @@ def test_golden(
     assert text + "\n" == golden.read_text(encoding="utf-8")
 
 
-def test_the_worked_example_of_an_edit_applies_and_carries_out_its_plan(prompts: Prompts) -> None:
-    request, reply = (prompts.render(f"coder/example_{half}.j2") for half in ("request", "reply"))
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_worked_example_of_an_edit_applies_and_carries_out_its_plan(prompts: Prompts, alone: bool) -> None:
+    request, reply = (prompts.render(f"coder/example_{half}.j2", alone=alone) for half in ("request", "reply"))
+    assert ("# Plan to carry out" not in request) is reply.startswith("Keep 12 digits") is alone
     [program] = fenced_blocks(request)
     edits = read_edits(reply, ["main.py"], ["main.py"])
     assert not isinstance(edits, Refusal)

@@ -53,6 +53,7 @@ def used(brief: Brief) -> list[str]:
         result = attempt.status if attempt.score is None else number(attempt.score)
         facts.append(f"{attempt.title} -> {result}")
         facts += [number(abs(attempt.gain))] if attempt.gain is not None else []
+    facts += [one.title for one in brief.trajectory]
     facts += [f"{one.title} -> {one.status}" for one in brief.experiences]
     facts += [one.lesson for one in brief.experiences]
     return facts

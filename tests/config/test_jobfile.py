@@ -86,6 +86,10 @@ sed: 1
         ("name: [", "not valid YAML"),
         ("name: a\nname: b\n", "name is given twice (first on line 1)"),
         ("llm: {kind: mutation}\n", "name: this key is required"),
+        (
+            "name: a\ntask: {kind: program, path: ., objectives: [{name: b, direktion: x}]}\nllm: {kind: mutation}\n",
+            "2: task.objectives.0.direktion: unknown key; did you mean 'direction'? (known: name, direction)",
+        ),
         (MINIMAL + "memory: 3\n", "expected a memory kind"),
         (MINIMAL + "memory: {}\n", "`kind` is missing"),
         (MINIMAL + "memory: evolve.errors\n", "unknown memory kind 'evolve.errors'"),

@@ -131,7 +131,9 @@ def test_yaml_is_a_part_of_a_job(page: Path) -> None:
     for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
         if language == "yaml":
             given = yaml.safe_load(block)
-            JobConfig.model_validate({"name": "x", "task": {"kind": "program", "path": "."}, "llm": "mutation"} | given)
+            JobConfig.model_validate(
+                {"name": "x", "task": {"kind": "program", "path": "."}, "llm": {"kind": "mutation"}} | given
+            )
 
 
 def test_other_programs_are_there() -> None:

@@ -13,14 +13,17 @@ from evolve.tasks.base import Evaluation, Task, TaskSheet
 
 class Config(PluginConfig):
     kind: Literal["run.fake_task"] = "run.fake_task"
+    given: tuple[str, ...] = ()
+    """First lines of further programs to start from."""
 
     def build(self, context: BuildContext) -> Task:
-        return FakeTask()
+        return FakeTask(self.given)
 
 
 class FakeTask:
-    def __init__(self) -> None:
-        self.sheet = TaskSheet("fake", "As much as possible.", "maximize", {"p.py": "score = 1.0\n"})
+    def __init__(self, given: tuple[str, ...] = ()) -> None:
+        programs = tuple({"p.py": f"{line}\n"} for line in given)
+        self.sheet = TaskSheet("fake", "As much as possible.", "maximize", {"p.py": "score = 1.0\n"}, given=programs)
         self.graded: list[str] = []
 
     def grade(self, files: Files, provider: SandboxProvider) -> Evaluation:

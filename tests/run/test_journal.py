@@ -15,7 +15,6 @@ from search.test_laws import assert_conserved
 
 from evolve.errors import DiskFull, JournalCorrupt, RunLocked, SchemaTooNew
 from evolve.events import Event, RunStarted
-from evolve.graph import SearchGraph
 from evolve.run.journal import Journal, encode_commit, read_journal
 from evolve.run.linelog import LineLog, read_lines
 from evolve.search.policies import mcgs
@@ -45,7 +44,7 @@ def test_every_prefix_of_a_journal_is_a_run(cut: int) -> None:
         complete = WHOLE[:cut].count(b"\n")
         events = list(read_journal(path))
         assert events == [event for commit in COMMITS[:complete] for event in commit]
-        assert_conserved(SearchGraph.fold(events))
+        assert_conserved(Simulation(mcgs.Config(), events=events))
         journal = Journal(path)
         for commit in COMMITS[complete:]:
             journal.commit(commit)

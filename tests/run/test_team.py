@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from run.test_engine import graph_of, start, work
 
-from evolve.errors import AuthRefused
+from evolve.errors import AuthRefused, ConfigError
 from evolve.events import Experience
 from evolve.graph import Node
 from evolve.run.artifacts import Artifacts
@@ -170,7 +170,31 @@ def test_an_author_hears_of_the_way_the_budget_and_the_parent(tmp_path: Path) ->
     ],
 )
 def test_a_forecast_asks_whom_the_run_would_ask(tmp_path: Path, settings: tuple[str, ...], roles: list[str]) -> None:
-    team = scripted(tmp_path, strategist=STRATEGIST, coder=CODER, reviewer=["LGTM"], analyst=["It went as expected."])
+    planner = {"strategist": STRATEGIST} if "strategist" in roles else {}
+    team = scripted(tmp_path, **planner, coder=CODER, reviewer=["LGTM"], analyst=["It went as expected."])
     job = start(tmp_path, [], *team, *settings).load()
     calls = forecast(job, build_parts(job)).calls
     assert [call.role for call in calls] == [*roles, "reviewer", "analyst"]
+
+
+def test_a_planner_that_nobody_would_ask_is_refused(tmp_path: Path) -> None:
+    team = scripted(tmp_path, strategist=STRATEGIST, coder=CODER)
+    with pytest.raises(ConfigError, match="nobody would ask it"):
+        start(tmp_path, [], *team, "agent.strategist=false")
+
+
+def test_given_programs_are_judged_first_and_named(tmp_path: Path) -> None:
+    settings = (
+        "task={kind: run.fake_task, given: ['score = 5.0', 'score = 0.5']}",
+        "budget.steps=4",
+        "search.workers=3",
+    )
+    run = start(tmp_path, ["score = 3.0"], *settings)
+    work(run)
+    nodes = graph_of(run).nodes
+    assert [(nodes[f"n{step}"].title, nodes[f"n{step}"].score, nodes[f"n{step}"].touched) for step in (1, 2, 3)] == [
+        ("the initial program, as given", 1.0, ()),
+        ("given program 2", 5.0, ("score",)),
+        ("given program 3", 0.5, ("score",)),
+    ]
+    assert [nodes[f"n{step}"].mode for step in (1, 2, 3)] == [None] * 3

@@ -44,6 +44,7 @@ DRAWN: dict[str, st.SearchStrategy[SearchSettings]] = {
         schedule=st.sampled_from(["piecewise", "entropy"]),
         exploit_from=st.sampled_from([0.0, 0.5]),
         explore_min=st.sampled_from([0.0, 0.2]),
+        repair_chance=st.sampled_from([0.0, 0.6]),
         elite=st.integers(1, 5),
         elite_per_branch=st.integers(1, 3),
         reference_credit=st.sampled_from([0.0, 0.3, 1.0]),

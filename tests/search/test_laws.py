@@ -13,6 +13,7 @@ import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from search.drawn import DRAWN, EAGER, KINDS
 from search.simulation import FAILURES, Judge, Simulation, judged, random_judge
 
@@ -23,6 +24,7 @@ from evolve.plugins import config_class, kinds
 from evolve.search.planner import INITIAL, Outcome
 from evolve.search.policies import mcgs
 
+EXPANSION = TypeAdapter(Expansion)
 seeds = st.integers(0, 10**6)
 AIMS = (Objective("speed", "maximize"), Objective("weight", "minimize"))
 objectives = st.sampled_from([(), AIMS])
@@ -376,6 +378,8 @@ def test_a_step_late_in_a_run_costs_no_more_than_twice_one_early_on(kind: str, o
     early = work_of_a_step(simulation, judge, 100)
     late = work_of_a_step(simulation, judge, 10_000 if (kind, odd) == ("mcgs", "mixed") else 2_000)
     assert late <= 2 * early
+    decided = [len(EXPANSION.dump_json(one)) for one in simulation.graph.expansions.values()]
+    assert max(decided[-20:]) <= 2 * max(decided[:120])  # nor does it write more into the journal
 
 
 # What it does in plain cases -----------------------------------------------------------------------------------------
@@ -427,7 +431,7 @@ def test_workers_spread_over_the_tree() -> None:
 
 
 def test_late_expansions_go_to_the_best_nodes() -> None:
-    simulation = Simulation(mcgs.Config(explore_min=0.0))
+    simulation = Simulation(mcgs.Config(explore_min=0.0, branch_patience_exploiting=1000))
     simulation.run(60, random_judge(1, failing=0.0))
     best = sorted(simulation.graph.nodes.values(), key=lambda n: -(n.score or 0.0))[:20]
     expansion = simulation.start(1.0)

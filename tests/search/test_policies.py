@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from search.simulation import Simulation, inheriting_judge, judged, random_judge
 
+from evolve.errors import ConfigError
 from evolve.graph import ROOT_ID, Expansion, Status
+from evolve.operators import improve
 from evolve.search.planner import INITIAL
 from evolve.search.policies import best_of_n, greedy, islands, mcgs, mcts
 
@@ -272,3 +274,28 @@ def test_the_grid_spans_what_was_seen() -> None:
         simulation.finish(expansion, outcome)
         made.append(policy._cell(simulation.graph.nodes[expansion.id]))
     assert made == [(2, 2, 2), (3, 0, 2), (2, 2, 0), (0, 3, 3)]
+
+
+# mcgs ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_child_of_the_best_may_be_repaired_before_another_is_grown() -> None:
+    def after_a_crash(chance: float) -> tuple[str, str, str]:
+        simulation = Simulation(mcgs.Config(drafts=1, explore_min=0.0, repair_chance=chance))
+        simulation.play(5.0, "crashed")
+        expansion = simulation.start(1.0)
+        return expansion.operator, expansion.parent_id, expansion.selection.policy
+
+    assert after_a_crash(1.0) == ("debug", "n2", "repair")
+    assert after_a_crash(0.0) == ("improve", "n1", "exploit")
+
+
+def test_some_operator_must_open_a_branch() -> None:
+    with pytest.raises(ConfigError, match="none of them can open a branch"):
+        Simulation(mcgs.Config(operators=[improve.Config()]))
+
+
+@pytest.mark.parametrize("wrong", [{"exploration_until": 0.8}, {"exploit_from": 0.8}])
+def test_a_schedule_runs_forward(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError, match="must not be below"):
+        mcgs.Config(**wrong)  # type: ignore[arg-type]

@@ -292,3 +292,10 @@ def test_the_driver_cannot_be_replaced(tmp_path: Path) -> None:
     evaluation = judged(build(tmp_path, {"grader.py": DOUBLE}), {"initial.py": "", ".evolve/candidate.py": "x"})
     assert evaluation.status == "invalid"
     assert ".evolve/candidate.py" in evaluation.feedback
+
+
+def test_the_name_of_the_score_card_is_taken(tmp_path: Path) -> None:
+    task = build(tmp_path, {"grader.py": DOUBLE})
+    evaluation = judged(task, {**task.sheet.initial, "score.json": "{}"})
+    assert (evaluation.status, "score card" in evaluation.feedback) == ("invalid", True)
+    assert judged(task, {**task.sheet.initial, "data/score.json": "{}"}).status == "scored"

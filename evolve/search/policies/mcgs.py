@@ -85,7 +85,7 @@ class GraphSearch:
             selection = Selection("stagnant", progress, constant, explore, branches=graph.effective_branches)
             return self._grow(graph, ROOT_ID, "search", selection, chance)
         parent_id, selection = select(
-            graph, self._frontier, self._settings, progress, constant, explore, chance("select")
+            graph, self._frontier, self._settings, progress, constant, explore, chance("select"), self._live
         )
         return self._grow(graph, parent_id, _target(graph, parent_id), selection, chance)
 
@@ -99,9 +99,12 @@ class GraphSearch:
         return (
             bool(self._summits)
             and len(self._aggregations) < self._settings.aggregations
-            and self._stagnation.search >= self._settings.patience
+            and (self._stagnation.search >= self._settings.patience if self._settings.patience < 1000 else not any(self._live(b) for b in graph.branch_best))
             and len(graph.branch_best) >= 2
         )
+
+    def _live(self, branch_id: str) -> bool:
+        return self._stagnation.branch(branch_id) < self._settings.branch_patience_exploiting
 
     def _grow(self, graph: SearchGraph, parent_id: str, target: Target, selection: Selection, chance: Chance) -> Growth:
         situation = self._situation(graph, parent_id, target, selection)
