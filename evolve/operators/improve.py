@@ -17,11 +17,11 @@ class Config(PluginConfig):
     """Improve a valid node, told what its other children tried."""
 
     kind: Literal["improve"] = "improve"
-    siblings: int = Field(default=8, ge=0)
+    siblings: int = Field(default=40, ge=0)
     """How many of the parent's other children are described, newest first."""
-    attempts: int = Field(default=0, ge=0)
+    attempts: int = Field(default=100, ge=0)
     """How many other nodes of the whole search are described after them, newest first."""
-    when_stagnant: float = Field(default=0.0, ge=0)
+    when_stagnant: float = Field(default=1.0, ge=0)
     """Weight on a branch that has stopped getting better; 1 elsewhere."""
 
     def build(self, context: BuildContext) -> Operator:  # noqa: ARG002

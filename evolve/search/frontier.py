@@ -62,8 +62,10 @@ class Frontier:
         """Children that may grow, or have something below them that may."""
         return list(self._spots[node_id].ways)
 
-    def elite(self, graph: SearchGraph, size: int, per_branch: int, live: Callable[[str], bool] = lambda _: True) -> list[str]:
-        """The best open valid nodes, best first, at most `per_branch` of one branch.
+    def elite(
+        self, graph: SearchGraph, size: int, per_branch: int, live: Callable[[str], bool] = lambda _: True
+    ) -> list[str]:
+        """The best open valid nodes of the live branches, best first, at most `per_branch` of one branch.
 
         With several objectives the Pareto fronts come first, in their order.
         """
@@ -72,7 +74,12 @@ class Frontier:
             def worth(node_id: str) -> float:
                 return -graph.utility(graph.nodes[node_id].score or 0.0)
 
-            ranked = [one for front in graph.fronts.ranked() for one in sorted(front, key=worth) if one in self._open]
+            ranked = [
+                one
+                for front in graph.fronts.ranked()
+                for one in sorted(front, key=worth)
+                if one in self._open and live(graph.nodes[one].branch_id)
+            ]
             if ranked:
                 return _capped(graph, ranked, size, per_branch)
         heads: list[tuple[float, int, str]] = []

@@ -38,9 +38,11 @@ def select(
     constant: float,
     explore: float,
     rng: random.Random,
-    live: Callable[[str], bool] = lambda _: True,
+    live: Callable[[str], bool],
 ) -> tuple[str, Selection]:
     """The node to grow and why; `constant` is c of UCT, `explore` the chance of a walk.
+
+    `live` tells of a branch whether it still gets better; others are exploited only where there is no such branch.
 
     Always an answer: where nothing can grow, a new draft is opened at the root.
     """
@@ -69,8 +71,11 @@ def _failed_below(graph: SearchGraph, frontier: Frontier, node_id: str) -> str |
     return None
 
 
-def _exploitable(graph: SearchGraph, frontier: Frontier, settings: TreeSettings, progress: float, live: Callable[[str], bool]) -> list[str]:
-    elite = frontier.elite(graph, *elite_size(settings, progress), live) or frontier.elite(graph, *elite_size(settings, progress))
+def _exploitable(
+    graph: SearchGraph, frontier: Frontier, settings: TreeSettings, progress: float, live: Callable[[str], bool]
+) -> list[str]:
+    size, per_branch = elite_size(settings, progress)
+    elite = frontier.elite(graph, size, per_branch, live) or frontier.elite(graph, size, per_branch)
     narrow = [
         node_id for node_id in elite if graph.width(node_id) < widening_limit(settings, graph.stats(node_id).total)
     ]

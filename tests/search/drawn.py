@@ -48,8 +48,6 @@ DRAWN: dict[str, st.SearchStrategy[SearchSettings]] = {
         elite=st.integers(1, 5),
         elite_per_branch=st.integers(1, 3),
         reference_credit=st.sampled_from([0.0, 0.3, 1.0]),
-        branch_patience=st.integers(1, 3),
-        branch_patience_exploiting=st.integers(1, 3),
         patience=st.integers(1, 4),
         aggregations=st.integers(0, 3),
     ),

@@ -387,7 +387,7 @@ def test_a_step_late_in_a_run_costs_no_more_than_twice_one_early_on(kind: str, o
 
 def test_every_operator_and_every_role_occurs() -> None:
     """Otherwise the laws above would hold for less than they say."""
-    simulation = Simulation(mcgs.Config(operators=EAGER, patience=2, branch_patience=1))
+    simulation = Simulation(mcgs.Config(operators=EAGER, patience=1, exploit_from=0.5, exploit_settled=0.7))
     simulation.run(80, random_judge(1, failing=0.5), workers=3, chaos=1)
     expansions = simulation.graph.expansions.values()
     names = {operator.kind for operator in EAGER}
@@ -431,7 +431,7 @@ def test_workers_spread_over_the_tree() -> None:
 
 
 def test_late_expansions_go_to_the_best_nodes() -> None:
-    simulation = Simulation(mcgs.Config(explore_min=0.0, branch_patience_exploiting=1000))
+    simulation = Simulation(mcgs.Config(explore_min=0.0, repair_chance=0.0, patience=1000))
     simulation.run(60, random_judge(1, failing=0.0))
     best = sorted(simulation.graph.nodes.values(), key=lambda n: -(n.score or 0.0))[:20]
     expansion = simulation.start(1.0)

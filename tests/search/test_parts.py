@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -27,6 +27,21 @@ from evolve.search.schedule import (
 )
 from evolve.search.selection import exploration_term, mean_value
 
+PUBLISHED: dict[str, Any] = {
+    "drafts": 6,
+    "drafts_first": 6,
+    "improves_exploiting": 10,
+    "exploit_from": 0.5,
+    "exploit_settled": 0.7,
+    "explore_min": 0.2,
+    "repair_chance": 0.0,
+    "elite": 5,
+    "elite_per_branch": 3,
+    "elite_late": 3,
+    "elite_per_branch_late": 2,
+}
+"""Widths and shares of arXiv 2606.06473, whatever the defaults are."""
+
 
 @pytest.mark.parametrize(
     ("progress", "constant"), [(0, math.sqrt(2)), (0.3, math.sqrt(2)), (0.5, 0.957), (0.7, 0.5), (1, 0.5)]
@@ -37,16 +52,16 @@ def test_exploration_constant(progress: float, constant: float) -> None:
 
 @pytest.mark.parametrize(("progress", "chance"), [(0, 1), (0.5, 1), (0.6, 0.6), (0.7, 0.2), (1, 0.2)])
 def test_explore_chance(progress: float, chance: float) -> None:
-    assert explore_chance(mcgs.Config(), progress) == pytest.approx(chance)
+    assert explore_chance(mcgs.Config(**PUBLISHED), progress) == pytest.approx(chance)
 
 
 def test_a_schedule_may_step() -> None:
-    settings = mcgs.Config(exploit_from=0.5, exploit_settled=0.5)
+    settings = mcgs.Config(exploit_from=0.5, exploit_settled=0.5, explore_min=0.2)
     assert [explore_chance(settings, p) for p in (0.49, 0.5)] == [1.0, 0.2]
 
 
 def test_elite_narrows() -> None:
-    assert [elite_size(mcgs.Config(), p) for p in (0.69, 0.7)] == [(5, 3), (3, 2)]
+    assert [elite_size(mcgs.Config(**PUBLISHED), p) for p in (0.69, 0.7)] == [(5, 3), (3, 2)]
 
 
 def test_breadth_is_wanted_in_full_below_the_target_and_less_the_further_above() -> None:
@@ -79,15 +94,7 @@ def test_the_entropy_schedule_turns_breadth_into_c_and_w() -> None:
 
 def test_the_effective_number_of_branches_follows_its_falling_target() -> None:
     """Means of six searches over every tenth of their budget; late ones lag, for the window and for `explore_min`."""
-    never = 1000  # branches that stand still have nothing to do with it
-    settings = mcgs.Config(
-        schedule="entropy",
-        drafts=6,
-        drafts_first=6,
-        aggregations=0,
-        branch_patience=never,
-        branch_patience_exploiting=never,
-    )
+    settings = mcgs.Config(schedule="entropy", aggregations=0, patience=1000, **PUBLISHED)
     runs = []
     for seed in range(6):
         simulation = Simulation(settings, seed)

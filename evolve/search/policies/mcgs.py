@@ -39,12 +39,8 @@ class Config(TreeSettings):
     """Ways of growing a node that the search may draw from, by name or with settings."""
     reference_credit: float = Field(default=0.0, ge=0, le=1)
     """Share of a gain's reward that every node read for it receives, too."""
-    branch_patience: int = Field(default=3, ge=1)
-    """A branch is stagnant after so many valid nodes in it without a new best of the branch."""
-    branch_patience_exploiting: int = Field(default=6, ge=1)
-    """The same for a node chosen to be exploited."""
-    patience: int = Field(default=6, ge=1)
-    """The search is stagnant after so many valid nodes without a new best; what has come of it so far is then aggregated into a new branch."""
+    patience: int = Field(default=25, ge=1)
+    """A branch is stagnant after so many valid nodes in it without a new best of the branch. It is then not exploited while another still gets better; the search is stagnant when all branches are, and what has come of them is aggregated into a new one."""
     aggregations: int = Field(default=3, ge=0)
     """Most aggregations of a run."""
 
@@ -99,12 +95,13 @@ class GraphSearch:
         return (
             bool(self._summits)
             and len(self._aggregations) < self._settings.aggregations
-            and (self._stagnation.search >= self._settings.patience if self._settings.patience < 1000 else not any(self._live(b) for b in graph.branch_best))
             and len(graph.branch_best) >= 2
+            and not any(map(self._live, graph.branch_best))
         )
 
     def _live(self, branch_id: str) -> bool:
-        return self._stagnation.branch(branch_id) < self._settings.branch_patience_exploiting
+        """Whether a branch still gets better, or is too young to tell."""
+        return self._stagnation.branch(branch_id) < self._settings.patience
 
     def _grow(self, graph: SearchGraph, parent_id: str, target: Target, selection: Selection, chance: Chance) -> Growth:
         situation = self._situation(graph, parent_id, target, selection)
@@ -121,8 +118,7 @@ class GraphSearch:
 
     def _situation(self, graph: SearchGraph, parent_id: str, target: Target, selection: Selection) -> Situation:
         exploiting = selection.policy == "exploit"
-        patience = self._settings.branch_patience_exploiting if exploiting else self._settings.branch_patience
-        stagnant = parent_id != ROOT_ID and self._stagnation.branch(graph.nodes[parent_id].branch_id) >= patience
+        stagnant = parent_id != ROOT_ID and not self._live(graph.nodes[parent_id].branch_id)
         return Situation(target, selection.progress, exploiting, stagnant, len(graph.branch_best))
 
 
