@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from evolve.config import SearchSettings
@@ -25,6 +27,20 @@ OPERATORS: list[list[PluginConfig]] = [
     [draft.Config(), debug.Config(), aggregate.Config()],
     [draft.Config()],
 ]
+PUBLISHED: dict[str, Any] = {
+    "drafts_first": 1,
+    "improves_exploiting": 10,
+    "exploit_from": 0.5,
+    "exploit_settled": 0.7,
+    "explore_min": 0.2,
+    "repair_chance": 0.0,
+    "elite": 5,
+    "elite_per_branch": 3,
+    "elite_late": 3,
+    "elite_per_branch_late": 2,
+}
+"""Widths and shares of arXiv 2606.06473, for cases that must not change with the defaults."""
+
 _reward = st.sampled_from(["rank", "branch_best"])
 _min_gain = st.sampled_from([0.0, 0.0, 0.4])
 _widening = st.sampled_from([0.3, 1.0, 2.5])
@@ -43,6 +59,7 @@ DRAWN: dict[str, st.SearchStrategy[SearchSettings]] = {
         widening_factor=_widening,
         schedule=st.sampled_from(["piecewise", "entropy"]),
         exploit_from=st.sampled_from([0.0, 0.5]),
+        exploit_settled=st.sampled_from([0.5, 0.7]),
         explore_min=st.sampled_from([0.0, 0.2]),
         repair_chance=st.sampled_from([0.0, 0.6]),
         elite=st.integers(1, 5),

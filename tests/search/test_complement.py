@@ -147,10 +147,14 @@ def test_aggregate_reads_the_best_of_every_branch_and_hears_how_each_was_reached
     assert longer.shown(drawn.graph, ROOT_ID) == ("n5", "n1")
 
 
+EVOLVE = evolve.Config(weight=0.7)
+FUSE = fuse.Config(weight=0.3, weight_elsewhere=0.0, from_progress=0.3)
+
+
 def test_when_operators_apply() -> None:
     def weights(**situation: object) -> list[float]:
         situations = Situation("valid", **{"progress": 0.5, "branches": 2, **situation})  # type: ignore[arg-type]
-        return [build(config).weight(situations) for config in (improve.Config(), evolve.Config(), fuse.Config())]
+        return [build(config).weight(situations) for config in (improve.Config(when_stagnant=0.0), EVOLVE, FUSE)]
 
     assert weights() == [1.0, 0.0, 0.0]
     assert weights(stagnant=True) == [0.0, 0.7, 0.3]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from search.drawn import DRAWN, EAGER, KINDS
+from search.drawn import DRAWN, EAGER, KINDS, PUBLISHED
 from search.simulation import FAILURES, Judge, Simulation, judged, random_judge
 
 from evolve.config import SearchSettings
@@ -327,7 +327,7 @@ def test_a_chain_longer_than_any_recursion_could_be(kind: str) -> None:
 
 def test_a_chain_of_five_thousand_nodes() -> None:
     """Nothing recurses over the tree, and the walk finds the end."""
-    simulation = Simulation(mcgs.Config(drafts=1, improves=1, improves_exploiting=1))
+    simulation = Simulation(mcgs.Config(drafts=1, improves=1, **PUBLISHED | {"improves_exploiting": 1}))
     chain(simulation, 5000)
     assert simulation.start(0.2).parent_id == "n5000"
     assert simulation.graph.stats(ROOT_ID).total == 5001
@@ -387,7 +387,7 @@ def test_a_step_late_in_a_run_costs_no_more_than_twice_one_early_on(kind: str, o
 
 def test_every_operator_and_every_role_occurs() -> None:
     """Otherwise the laws above would hold for less than they say."""
-    simulation = Simulation(mcgs.Config(operators=EAGER, patience=1, exploit_from=0.5, exploit_settled=0.7))
+    simulation = Simulation(mcgs.Config(operators=EAGER, patience=1, **PUBLISHED))
     simulation.run(80, random_judge(1, failing=0.5), workers=3, chaos=1)
     expansions = simulation.graph.expansions.values()
     names = {operator.kind for operator in EAGER}
@@ -398,7 +398,7 @@ def test_every_operator_and_every_role_occurs() -> None:
 
 
 def test_a_failed_node_is_debugged_to_the_limit_and_then_left() -> None:
-    simulation = Simulation(mcgs.Config(drafts=1, debug_depth=2))
+    simulation = Simulation(mcgs.Config(drafts=1, debug_depth=2, **PUBLISHED))
     simulation.run(4, lambda _: judged(None))
     assert [(n.operator, n.parent_id) for n in simulation.graph.nodes.values()] == [
         (INITIAL, ROOT_ID),
@@ -411,27 +411,27 @@ def test_a_failed_node_is_debugged_to_the_limit_and_then_left() -> None:
 
 @pytest.mark.parametrize("status", ["duplicate", "no_code"])
 def test_what_is_not_broken_is_not_debugged(status: Status) -> None:
-    simulation = Simulation(mcgs.Config(drafts=1))
+    simulation = Simulation(mcgs.Config(drafts=1, **PUBLISHED))
     simulation.run(3, lambda expansion: judged(1.0) if expansion.step == 1 else judged(None, status))
     assert [n.parent_id for n in simulation.graph.nodes.values()] == [ROOT_ID, "n1", "n1"]
 
 
 def test_a_fixed_node_is_passed_through() -> None:
-    simulation = Simulation(mcgs.Config(drafts=1))
+    simulation = Simulation(mcgs.Config(drafts=1, **PUBLISHED))
     simulation.run(3, lambda expansion: judged(None) if expansion.step == 1 else judged(1.0))
     assert [(n.operator, n.parent_id) for n in simulation.graph.nodes.values()][2] == ("improve", "n2")
 
 
 def test_workers_spread_over_the_tree() -> None:
     """Virtual loss: four workers at once do not all grow the same node."""
-    simulation = Simulation(mcgs.Config(drafts=4))
+    simulation = Simulation(mcgs.Config(drafts=4, **PUBLISHED))
     simulation.run(8, lambda expansion: judged(float(expansion.step)))
     parents = {simulation.start(0.1).parent_id for _ in range(4)}
     assert len(parents) >= 3
 
 
 def test_late_expansions_go_to_the_best_nodes() -> None:
-    simulation = Simulation(mcgs.Config(explore_min=0.0, repair_chance=0.0, patience=1000))
+    simulation = Simulation(mcgs.Config(patience=1000, **PUBLISHED | {"explore_min": 0.0}))
     simulation.run(60, random_judge(1, failing=0.0))
     best = sorted(simulation.graph.nodes.values(), key=lambda n: -(n.score or 0.0))[:20]
     expansion = simulation.start(1.0)
@@ -456,7 +456,7 @@ def test_a_score_that_nothing_can_order_is_a_failure() -> None:
 
 
 def test_the_walk_is_recorded_and_bounded() -> None:
-    simulation = Simulation(mcgs.Config(drafts=1, improves=1, improves_exploiting=1))
+    simulation = Simulation(mcgs.Config(drafts=1, improves=1, **PUBLISHED | {"improves_exploiting": 1}))
     simulation.run(30, lambda expansion: judged(float(expansion.step)))
     selection = simulation.start(0.2).selection
     assert (selection.policy, len(selection.path)) == ("explore", 8)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from search.drawn import PUBLISHED
 from search.simulation import Simulation, inheriting_judge, judged
 
 from evolve.graph import Expansion, Node, Stats, Status
@@ -26,21 +27,6 @@ from evolve.search.schedule import (
     widening_limit,
 )
 from evolve.search.selection import exploration_term, mean_value
-
-PUBLISHED: dict[str, Any] = {
-    "drafts": 6,
-    "drafts_first": 6,
-    "improves_exploiting": 10,
-    "exploit_from": 0.5,
-    "exploit_settled": 0.7,
-    "explore_min": 0.2,
-    "repair_chance": 0.0,
-    "elite": 5,
-    "elite_per_branch": 3,
-    "elite_late": 3,
-    "elite_per_branch_late": 2,
-}
-"""Widths and shares of arXiv 2606.06473, whatever the defaults are."""
 
 
 @pytest.mark.parametrize(
@@ -94,7 +80,9 @@ def test_the_entropy_schedule_turns_breadth_into_c_and_w() -> None:
 
 def test_the_effective_number_of_branches_follows_its_falling_target() -> None:
     """Means of six searches over every tenth of their budget; late ones lag, for the window and for `explore_min`."""
-    settings = mcgs.Config(schedule="entropy", aggregations=0, patience=1000, **PUBLISHED)
+    settings = mcgs.Config(
+        schedule="entropy", aggregations=0, patience=1000, drafts=6, **PUBLISHED | {"drafts_first": 6}
+    )
     runs = []
     for seed in range(6):
         simulation = Simulation(settings, seed)

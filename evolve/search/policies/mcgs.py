@@ -97,6 +97,7 @@ class GraphSearch:
             and len(self._aggregations) < self._settings.aggregations
             and len(graph.branch_best) >= 2
             and not any(map(self._live, graph.branch_best))
+            and self._aggregations.isdisjoint(graph.pending)
         )
 
     def _live(self, branch_id: str) -> bool:
