@@ -311,8 +311,10 @@ class SearchGraph:
         return math.exp(-sum(n / total * math.log(n / total) for n in self._recent_counts.values())) if total else 0.0
 
     def standard_error(self, node: Node) -> float:
-        """Of the node's score: its own where it was repeated, otherwise the noise measured in this run, 0 before any."""
-        return node.error if node.error is not None else (self.noise or 0.0)
+        """Of the node's score, 0 before any noise was measured: what the run's noise makes of so many evaluations, or
+        more if the node's own were further apart. Two that agree by chance prove nothing.
+        """
+        return max(node.error or 0.0, (self.noise or 0.0) / math.sqrt(node.evaluations))
 
     def point(self, node: Node) -> Point | None:
         """The node's objectives, more is better; None where one is missing."""

@@ -65,7 +65,7 @@ def grade(
     reason = None if score is None else suspicion(score, sheet, standing)
     if score is None or reason is None:
         return graded
-    graded, why_not = _regrade(evaluate, graded, score, standing)
+    graded, why_not = _regrade(evaluate, graded, score, sheet, standing)
     if why_not:
         return _refused(graded, f"{reason}; not reproduced", f"its score of {score:g} is not taken on trust: {why_not}")
     reason = f"{reason}; reproduced"
@@ -151,9 +151,13 @@ def _failed_once(found: Sequence[Evaluation]) -> Graded:
 
 
 def _regrade(
-    evaluate: Callable[[], Evaluation], graded: Graded, score: float, standing: Standing
+    evaluate: Callable[[], Evaluation], graded: Graded, score: float, sheet: TaskSheet, standing: Standing
 ) -> tuple[Graded, str | None]:
-    """Evaluate once more: the evaluation with that noted, and what speaks against its score, if anything does."""
+    """Evaluate once more: the evaluation with that noted, and what speaks against its score, if anything does.
+
+    Where it is not known how much scores vary, a second one that differs but would be as suspicious will do, and the
+    worse of the two counts.
+    """
     first, second = graded.evaluation, evaluate()
     stage = Stage("regrade", second.status, second.seconds, second.score)
     noted = replace(
@@ -165,6 +169,9 @@ def _regrade(
     allowed = SAME_NOISES * max(own, standing.noise or 0.0)
     if math.isclose(score, second.score, rel_tol=SAME, abs_tol=allowed):
         return noted, None
+    if standing.noise is None and graded.error is None and suspicion(second.score, sheet, standing):
+        worse = min(score, second.score, key=lambda one: _utility(one, sheet))
+        return replace(noted, evaluation=replace(noted.evaluation, score=worse)), None
     return noted, f"evaluated again, it is {second.score:g}"
 
 

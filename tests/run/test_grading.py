@@ -166,7 +166,7 @@ def test_a_score_beyond_the_bound_is_invalid_at_once(direction: Direction, impos
 @pytest.mark.parametrize(
     ("second", "why"),
     [
-        (20.9, "evaluated again, it is 20.9"),
+        (19.9, "evaluated again, it is 19.9"),
         (FAILED, "evaluated again, the program failed: no end after 60 s"),
         (10.0, "evaluated again, it is 10"),
     ],
@@ -178,9 +178,20 @@ def test_what_cannot_be_reproduced_is_invalid(second: float | Evaluation, why: s
     assert found.suspicion == "jump of 10.5 spreads; not reproduced"
 
 
+@pytest.mark.parametrize(("direction", "sign"), [("maximize", 1.0), ("minimize", -1.0)])
+def test_without_known_noise_a_second_jump_will_do_and_the_worse_score_counts(
+    direction: Direction, sign: float
+) -> None:
+    sheet = replace(SHEET, direction=direction)
+    standing = replace(WIDE, best_score=sign * (WIDE.best_score or 0.0))
+    for first, second in [(21.0, 20.9), (20.9, 21.0)]:
+        found = graded(Draws(sign * first, sign * second), sheet, standing)
+        assert (found.evaluation.status, found.evaluation.score) == ("scored", sign * 20.9)
+
+
 @pytest.mark.parametrize(
     ("second", "noise", "reproduced"),
-    [(20.9, 0.03, True), (20.9, 0.02, False), (21.0 + 1e-10, None, True), (21.0 + 1e-6, None, False)],
+    [(20.9, 0.03, True), (20.9, 0.02, False), (21.0 + 1e-10, None, True), (21.0 + 1e-6, 0.0, False)],
 )
 def test_a_noisy_score_is_reproduced_within_the_noise(second: float, noise: float | None, reproduced: bool) -> None:
     found = graded(Draws(21.0, second), SHEET, replace(WIDE, noise=noise))

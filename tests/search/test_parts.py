@@ -167,7 +167,7 @@ def test_a_node_evaluated_once_is_as_uncertain_as_the_noise_of_the_run_says() ->
     graph = noisy((0.5, 0.03), (0.1, 0.04)).graph
     noise = math.sqrt((0.03**2 + 0.04**2) / 2 * 3)
     assert graph.noise == pytest.approx(noise)
-    just = 0.5 + 2 * math.hypot(0.03, noise)
+    just = 0.5 + 2 * math.hypot(noise / math.sqrt(3), noise)
     assert [reward("branch_best", graph, node(just + more)) for more in (-1e-9, 1e-9)] == [1, 2]
 
 
