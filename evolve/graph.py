@@ -196,13 +196,109 @@ class Stats:
         return self.value_sum / self.visits if self.visits else 0.0
 
 
-class SearchGraph:
+class Ranking:
+    """Which nodes are the best, and what counts as better than what. Knows neither edges nor visits."""
+
+    def __init__(self) -> None:
+        self.direction: Direction = "maximize"
+        self.objectives: tuple[Objective, ...] = ()
+        self.best: Node | None = None
+        self.branch_best: dict[str, Node] = {}
+        self.fronts = Fronts()
+        """Pareto fronts of the valid nodes; empty for a task with a single score."""
+        self._ranked: dict[str, Node] = {}
+        self._utilities: list[float] = []
+        self._squares, self._freedom = 0.0, 0
+        """Sum of squared deviations of repeated evaluations from their means, and its degrees of freedom."""
+
+    def rank(self, node: Node) -> None:
+        """Take in a judged node; only a valid one counts."""
+        if node.score is None or not node.valid:
+            return
+        if node.error is not None and node.evaluations > 1:
+            self._squares += node.error**2 * node.evaluations * (node.evaluations - 1)
+            self._freedom += node.evaluations - 1
+        insort(self._utilities, self.utility(node.score))
+        if self.beats(node, self.branch_best.get(node.branch_id)):
+            self.branch_best[node.branch_id] = node
+        point = self.point(node) if self.objectives else None
+        if point is not None:
+            self._ranked[node.id] = node
+            self.fronts.add(node.id, point)
+            self.best = max(self.front, key=self._worth)
+        elif not self.objectives and self.beats(node, self.best):
+            self.best = node
+
+    @property
+    def front(self) -> tuple[Node, ...]:
+        """Nodes that no other dominates, with several objectives; in the order they came to it."""
+        return tuple(self._ranked[node_id] for node_id in self.fronts.front())
+
+    def utility(self, score: float) -> float:
+        """The score turned so that more is better."""
+        return score if self.direction == "maximize" else -score
+
+    def quantile(self, score: float) -> float:
+        """Share of the valid scores so far that `score` is at least as good as, ties counted half; 0.5 among none."""
+        if not self._utilities:
+            return 0.5
+        utility = self.utility(score)
+        below = bisect_left(self._utilities, utility)
+        ties = bisect_right(self._utilities, utility) - below
+        return (below + ties / 2) / len(self._utilities)
+
+    @property
+    def noise(self) -> float | None:
+        """Standard deviation of one evaluation, pooled over all nodes evaluated more than once; None before there is one."""
+        return math.sqrt(self._squares / self._freedom) if self._freedom else None
+
+    @property
+    def spread(self) -> float | None:
+        """Interquartile range of the valid scores: None below eight of them."""
+        count = len(self._utilities)
+        return self._utilities[3 * count // 4] - self._utilities[count // 4] if count >= 8 else None
+
+    def standard_error(self, node: Node) -> float:
+        """Of the node's score, 0 before any noise was measured: what the run's noise makes of so many evaluations, or
+        more if the node's own were further apart. Two that agree by chance prove nothing.
+        """
+        return max(node.error or 0.0, (self.noise or 0.0) / math.sqrt(node.evaluations))
+
+    def point(self, node: Node) -> Point | None:
+        """The node's objectives, more is better; None where one is missing."""
+        values = [(node.metrics.get(one.name), one.direction) for one in self.objectives]
+        if any(value is None for value, _ in values):
+            return None
+        return tuple(value if direction == "maximize" else -value for value, direction in values if value is not None)
+
+    def beats(self, node: Node, incumbent: Node | None, min_gain: float = 0.0) -> bool:
+        """Whether a valid node improves on the incumbent by more than `min_gain` and by more than the noise: twice the
+        standard error of the difference. Anything valid beats nothing.
+
+        With several objectives, domination comes first and the score decides between those that do not dominate.
+        """
+        if node.score is None or incumbent is None or incumbent.score is None:
+            return node.score is not None
+        mine, theirs = self.point(node), self.point(incumbent)
+        if self.objectives and mine is not None and theirs is not None and mine != theirs:
+            if dominates(mine, theirs):
+                return True
+            if dominates(theirs, mine):
+                return False
+        noise = math.hypot(self.standard_error(node), self.standard_error(incumbent))
+        return self.utility(node.score) - self.utility(incumbent.score) > max(min_gain, 2 * noise)
+
+    def _worth(self, node: Node) -> float:
+        return self.utility(node.score) if node.score is not None else -math.inf
+
+
+class SearchGraph(Ranking):
     """A fold over events. `apply` is its only mutator and costs O(depth)."""
 
     def __init__(self) -> None:
         import networkx as nx  # half of a command's start, for commands that need no graph
 
-        self.direction: Direction = "maximize"
+        super().__init__()
         self.seed = 0
         self.started = False
         self.steps = 0
@@ -213,13 +309,8 @@ class SearchGraph:
         """Expansions in flight, oldest first."""
         self.expansions: dict[str, Expansion] = {}
         """The decision behind every node."""
-        self.best: Node | None = None
-        self.branch_best: dict[str, Node] = {}
         self.branches: dict[str, list[str]] = {}
         """Judged nodes of every branch, oldest first."""
-        self.objectives: tuple[Objective, ...] = ()
-        self.fronts = Fronts()
-        """Pareto fronts of the valid nodes; empty for a task with a single score."""
         self.cost = Cost()
         """What everything settled has cost: nodes and abandoned expansions, but not those in flight."""
         self.rewards: dict[str, float] = {}
@@ -227,9 +318,6 @@ class SearchGraph:
         self._stats: dict[str, Stats] = {ROOT_ID: Stats()}
         self._children: dict[str, list[str]] = {ROOT_ID: []}
         self._pending_children: dict[str, int] = {}
-        self._utilities: list[float] = []
-        self._squares, self._freedom = 0.0, 0
-        """Sum of squared deviations of repeated evaluations from their means, and its degrees of freedom."""
         self._recent: deque[str] = deque()
         self._recent_counts: Counter[str] = Counter()
         """Branches of the latest expansions."""
@@ -280,65 +368,11 @@ class SearchGraph:
             node_id = self.nodes[node_id].parent_id
         yield ROOT_ID
 
-    def utility(self, score: float) -> float:
-        """The score turned so that more is better."""
-        return score if self.direction == "maximize" else -score
-
-    def quantile(self, score: float) -> float:
-        """Share of the valid scores so far that `score` is at least as good as, ties counted half; 0.5 among none."""
-        if not self._utilities:
-            return 0.5
-        utility = self.utility(score)
-        below = bisect_left(self._utilities, utility)
-        ties = bisect_right(self._utilities, utility) - below
-        return (below + ties / 2) / len(self._utilities)
-
-    @property
-    def noise(self) -> float | None:
-        """Standard deviation of one evaluation, pooled over all nodes evaluated more than once; None before there is one."""
-        return math.sqrt(self._squares / self._freedom) if self._freedom else None
-
-    @property
-    def spread(self) -> float | None:
-        """Interquartile range of the valid scores: None below eight of them."""
-        count = len(self._utilities)
-        return self._utilities[3 * count // 4] - self._utilities[count // 4] if count >= 8 else None
-
     @property
     def effective_branches(self) -> float:
         """exp(H) of the branches that the latest expansions grew: 1 when all grew one, k when k shared them evenly."""
         total = len(self._recent)
         return math.exp(-sum(n / total * math.log(n / total) for n in self._recent_counts.values())) if total else 0.0
-
-    def standard_error(self, node: Node) -> float:
-        """Of the node's score, 0 before any noise was measured: what the run's noise makes of so many evaluations, or
-        more if the node's own were further apart. Two that agree by chance prove nothing.
-        """
-        return max(node.error or 0.0, (self.noise or 0.0) / math.sqrt(node.evaluations))
-
-    def point(self, node: Node) -> Point | None:
-        """The node's objectives, more is better; None where one is missing."""
-        values = [(node.metrics.get(one.name), one.direction) for one in self.objectives]
-        if any(value is None for value, _ in values):
-            return None
-        return tuple(value if direction == "maximize" else -value for value, direction in values if value is not None)
-
-    def beats(self, node: Node, incumbent: Node | None, min_gain: float = 0.0) -> bool:
-        """Whether a valid node improves on the incumbent by more than `min_gain` and by more than the noise: twice the
-        standard error of the difference. Anything valid beats nothing.
-
-        With several objectives, domination comes first and the score decides between those that do not dominate.
-        """
-        if node.score is None or incumbent is None or incumbent.score is None:
-            return node.score is not None
-        mine, theirs = self.point(node), self.point(incumbent)
-        if self.objectives and mine is not None and theirs is not None and mine != theirs:
-            if dominates(mine, theirs):
-                return True
-            if dominates(theirs, mine):
-                return False
-        noise = math.hypot(self.standard_error(node), self.standard_error(incumbent))
-        return self.utility(node.score) - self.utility(incumbent.score) > max(min_gain, 2 * noise)
 
     def _start(self, expansion: Expansion) -> None:
         self.steps = max(self.steps, expansion.step)
@@ -376,25 +410,7 @@ class SearchGraph:
         if node.fingerprint is not None and node.status != "duplicate":
             self.by_fingerprint.setdefault(node.fingerprint, node.id)
         self.cost += node.cost
-        if node.score is not None and node.valid:
-            self._rank(node, node.score)
-
-    def _rank(self, node: Node, score: float) -> None:
-        if node.error is not None and node.evaluations > 1:
-            self._squares += node.error**2 * node.evaluations * (node.evaluations - 1)
-            self._freedom += node.evaluations - 1
-        insort(self._utilities, self.utility(score))
-        if self.beats(node, self.branch_best.get(node.branch_id)):
-            self.branch_best[node.branch_id] = node
-        point = self.point(node) if self.objectives else None
-        if point is not None:
-            self.fronts.add(node.id, point)
-            self.best = max((self.nodes[one] for one in self.fronts.front()), key=self._worth)
-        elif not self.objectives and self.beats(node, self.best):
-            self.best = node
-
-    def _worth(self, node: Node) -> float:
-        return self.utility(node.score) if node.score is not None else -math.inf
+        self.rank(node)
 
     def _note_branch(self, branch_id: str) -> None:
         self._recent.append(branch_id)

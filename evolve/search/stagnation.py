@@ -21,14 +21,11 @@ class Stagnation:
         self._of_search = 0
         self._best_of_branch: dict[str, Node] = {}
         self._best: Node | None = None
-        self.failures_in_row = 0
-        """Failed nodes since the last valid one."""
 
     def observe(self, graph: SearchGraph, event: Event) -> None:
         if event.kind != "node_added":
             return
         node = event.node
-        self.failures_in_row = 0 if node.valid else self.failures_in_row + 1
         if not node.valid:
             return
         if graph.beats(node, self._best_of_branch.get(node.branch_id), self._min_gain):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evolve.events import Event
-from evolve.graph import Cost, Direction, Node, Objective
-from evolve.pareto import Fronts, Point
+from evolve.graph import Cost, Direction, Node, Objective, Ranking
 from evolve.run.calls import read_calls
 from evolve.run.journal import read_journal
 from evolve.run.rundir import RunDir
@@ -39,6 +36,8 @@ class Summary:
     nodes: int
     statuses: dict[str, int]
     in_flight: int
+    failures_in_row: int
+    """Failed nodes since the last valid one."""
     abandoned: int
     best: Node | None
     initial: Node | None
@@ -68,6 +67,7 @@ class Summary:
             "direction": self.direction,
             "statuses": self.statuses,
             "in_flight": self.in_flight,
+            "failures_in_row": self.failures_in_row,
             "abandoned": self.abandoned,
             "initial_score": self.initial.score if self.initial else None,
             "isolated": self.best.isolated if self.best else None,
@@ -101,64 +101,8 @@ def outcome(run: RunDir, stop_reason: str, nodes: int, best: Node | None, cost: 
 
 
 @dataclass
-class _Ranking:
-    """The best node as `SearchGraph` has it, without the graph: its edges are half of a command's start."""
-
-    direction: Direction = "maximize"
-    objectives: tuple[Objective, ...] = ()
-    best: Node | None = None
-    squares: float = 0.0
-    """Sum of squared deviations of repeated evaluations from their means."""
-    freedom: int = 0
-    fronts: Fronts = field(default_factory=lambda: Fronts(depth=1))
-    members: dict[str, Node] = field(default_factory=dict)
-
-    @property
-    def noise(self) -> float | None:
-        return math.sqrt(self.squares / self.freedom) if self.freedom else None
-
-    @property
-    def front(self) -> tuple[Node, ...]:
-        return tuple(self.members[node_id] for node_id in self.fronts.front())
-
-    def add(self, node: Node, score: float) -> None:
-        if node.error is not None and node.evaluations > 1:
-            self.squares += node.error**2 * node.evaluations * (node.evaluations - 1)
-            self.freedom += node.evaluations - 1
-        if not self.objectives:
-            if self.best is None or self._beats(node, score, self.best):
-                self.best = node
-            return
-        point = self._point(node.metrics)
-        if point is not None:
-            self.members[node.id] = node
-            self.fronts.add(node.id, point)
-            self.best = max(self.front, key=self._worth)
-
-    def _beats(self, node: Node, score: float, incumbent: Node) -> bool:
-        noise = math.hypot(self._error(node), self._error(incumbent))
-        return self._utility(score) - self._worth(incumbent) > 2 * noise
-
-    def _error(self, node: Node) -> float:
-        return node.error if node.error is not None else (self.noise or 0.0)
-
-    def _utility(self, score: float) -> float:
-        return score if self.direction == "maximize" else -score
-
-    def _worth(self, node: Node) -> float:
-        return self._utility(node.score) if node.score is not None else -math.inf
-
-    def _point(self, metrics: Mapping[str, float]) -> Point | None:
-        if any(one.name not in metrics for one in self.objectives):
-            return None
-        return tuple(
-            metrics[one.name] if one.direction == "maximize" else -metrics[one.name] for one in self.objectives
-        )
-
-
-@dataclass
 class _Tally:
-    ranking: _Ranking = field(default_factory=_Ranking)
+    ranking: Ranking = field(default_factory=Ranking)
     statuses: Counter[str] = field(default_factory=Counter)
     operators: dict[str, str] = field(default_factory=dict)
     """Of every expansion, by id."""
@@ -166,13 +110,15 @@ class _Tally:
     pending: set[str] = field(default_factory=set)
     abandoned: int = 0
     initial: Node | None = None
+    failures_in_row: int = 0
+    """Failed nodes since the last valid one."""
     evaluations: int = 0
     improvements: list[Improvement] = field(default_factory=list)
 
     def absorb(self, event: Event) -> None:
         match event.kind:
             case "run_started":
-                self.ranking = _Ranking(event.direction, event.objectives)
+                self.ranking.direction, self.ranking.objectives = event.direction, event.objectives
             case "expansion_started":
                 self.pending.add(event.expansion.id)
                 self.operators[event.expansion.id] = event.expansion.operator
@@ -188,13 +134,14 @@ class _Tally:
     def _add(self, node: Node) -> None:
         self.pending.discard(node.id)
         self.statuses[node.status] += 1
+        self.failures_in_row = 0 if node.valid else self.failures_in_row + 1
         if node.status not in ("duplicate", "no_code"):
             self.evaluations += node.evaluations
         if node.operator == "initial" and self.initial is None:
             self.initial = node
         if node.valid and node.score is not None:
             before = self.ranking.best
-            self.ranking.add(node, node.score)
+            self.ranking.rank(node)
             best = self.ranking.best
             if best is not None and best is not before and best.score is not None:
                 self.improvements.append(Improvement(self.evaluations, best.score))
@@ -217,6 +164,7 @@ def summarise(run: RunDir) -> Summary:
         nodes=tally.statuses.total(),
         statuses=dict(sorted(tally.statuses.items())),
         in_flight=len(tally.pending),
+        failures_in_row=tally.failures_in_row,
         abandoned=tally.abandoned,
         best=tally.ranking.best,
         initial=tally.initial,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BUDGET_KEYS = ("steps", "hours", "tokens", "money_usd", "target_score")
 """Stop reasons that are limits of the job."""
+LONG_ROW = 8
+"""So many failures one after the other are worth a line of their own."""
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 """Unicode categories that move the cursor, turn the text around or show nothing."""
 _BARS = "▁▂▃▄▅▆▇█"
@@ -111,6 +113,8 @@ def status_lines(summary: Summary) -> Iterator[str]:
     yield f"task     {one_line(summary.task)} ({summary.direction})"
     yield f"state    {summary.state}" + (f": {one_line(summary.error)}" if summary.error else "")
     yield f"nodes    {summary.nodes}" + (f" ({counts})" if counts else "") + f", {summary.in_flight} in flight"
+    if summary.failures_in_row >= LONG_ROW:
+        yield f"failing  the last {summary.failures_in_row} nodes in a row"
     if summary.abandoned:
         yield f"lost     {summary.abandoned} expansions to services that failed"
     yield f"best     {against_initial(best, initial, summary.direction)}"

@@ -88,15 +88,6 @@ def test_a_gain_within_the_noise_is_none() -> None:
     assert counts == [0, 1, 0]
 
 
-def test_failures_in_a_row_are_counted_apart() -> None:
-    simulation = Watched()
-    counts = []
-    for score in (None, None, 1.0, None):
-        simulation.put(0, score)
-        counts.append(simulation.watch.failures_in_row)
-    assert counts == [1, 2, 0, 1]
-
-
 # What mcgs does about it ---------------------------------------------------------------------------------------------
 
 

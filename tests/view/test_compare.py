@@ -38,6 +38,7 @@ def entry(
         nodes=10,
         statuses={},
         in_flight=0,
+        failures_in_row=0,
         abandoned=0,
         best=best,
         initial=None,

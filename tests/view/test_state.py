@@ -129,6 +129,15 @@ def test_evaluations_are_counted_where_a_program_ran(tmp_path: Path) -> None:
     assert summary.improvements == (Improvement(3, 1.0), Improvement(5, 2.0))
 
 
+@pytest.mark.parametrize(("failures", "told"), [(7, False), (8, True)])
+def test_a_long_row_of_failures_is_told(tmp_path: Path, failures: int, told: bool) -> None:
+    valid = grown(1, score=1.0)
+    row = [event for step in range(2, 2 + failures) for event in grown(step, "n1", None)]
+    summary = summarise(write_run(tmp_path / "run", [started(), *valid, *row]))
+    assert summary.failures_in_row == failures
+    assert (f"failing  the last {failures} nodes in a row" in list(status_lines(summary))) == told
+
+
 def test_status_tells_noise_front_branches_and_tokens(tmp_path: Path) -> None:
     events = [
         started(objectives=AIMS),

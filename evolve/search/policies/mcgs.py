@@ -87,8 +87,8 @@ class GraphSearch:
 
     def rewards(self, graph: SearchGraph, node: Node) -> Rewards:
         own = reward(self._settings.reward, graph, node, self._settings.min_gain)
-        parent = graph.nodes.get(node.parent_id)
-        improved = node.valid and graph.beats(node, parent, self._settings.min_gain)
+        before = graph.nodes.get(node.parent_id, graph.best)
+        improved = node.valid and graph.beats(node, before, self._settings.min_gain)
         return Rewards(own, self._settings.reference_credit * own if improved else 0.0)
 
     def _stands_still(self, graph: SearchGraph) -> bool:
