@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from evolve.config import SearchSettings
 from evolve.plugins import config_class
+
+Told = Literal["scores", "gains", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +19,9 @@ class Entrant:
     search: Mapping[str, Any]
     memory: str = "fixes"
     """What a repair is told of earlier repairs; the published systems remember none."""
-    gains: bool = True
-    """Whether authors are told how much each attempt gained over the program it was made from; the published systems
-    tell its score alone."""
+    told: Told = "all"
+    """What authors hear besides code and scores: nothing more (`scores`, as AIDE), what each attempt gained over the
+    program it was made from (`gains`, as OpenEvolve), or also the way a branch came, and that a plan was tried (`all`)."""
     baseline: bool = False
     """Whether it is a published system as that is, for ours to be compared with."""
 
@@ -34,34 +36,53 @@ def _ours(memory: str = "fixes", **settings: Any) -> Entrant:
     return Entrant({"kind": "mcgs", **settings}, memory)
 
 
-def _peer(kind: str, **settings: Any) -> Entrant:
-    return Entrant({"kind": kind, **settings}, memory="none", gains=False, baseline=True)
+def _peer(kind: str, told: Told = "scores", **settings: Any) -> Entrant:
+    return Entrant({"kind": kind, **settings}, "none", told, baseline=True)
 
 
 OURS = "ours"
 WITHOUT_REFERENCES = ["draft", "improve", "debug"]
+PUBLISHED: dict[str, Any] = {
+    "operators": [
+        "draft",
+        {"kind": "improve", "siblings": 8, "attempts": 0, "when_stagnant": 0},
+        "debug",
+        "evolve",
+        "fuse",
+        "aggregate",
+    ],
+    "drafts_first": 1,
+    "exploit_from": 0.5,
+    "exploit_settled": 0.7,
+    "explore_min": 0.2,
+    "elite": 5,
+    "elite_per_branch": 3,
+    "elite_late": 3,
+    "elite_per_branch_late": 2,
+    "improves_exploiting": 10,
+    "repair_chance": 0.0,
+    "patience": 3,
+}
 ENTRANTS: dict[str, Entrant] = {
     OURS: _ours(),
     "greedy (AIDE)": _peer("greedy"),
     "MCTS": _peer("mcts"),
-    "islands (OpenEvolve)": _peer("islands"),
+    "islands (OpenEvolve)": _peer("islands", "gains"),
     "best of n": _peer("best_of_n"),
-    "greedy + our memory": Entrant({"kind": "greedy"}),
-    "MCTS + our memory": Entrant({"kind": "mcts"}),
+    "greedy + our agents and memory": Entrant({"kind": "greedy"}),
     "ours, no references": _ours(operators=WITHOUT_REFERENCES),
-    # Ideas cross as often, but at any time and not where a branch stands still; nothing is rethought or aggregated.
-    "ours, no stagnation handling": _ours(
-        operators=[*WITHOUT_REFERENCES, {"kind": "fuse", "weight_elsewhere": 0.3, "from_progress": 0.0}],
-        branch_patience=1_000_000,
-        branch_patience_exploiting=1_000_000,
-    ),
-    "ours, no schedule": _ours(explore_min=1.0, exploration_min=2**0.5),
-    "ours, no memory": _ours(memory="none"),
+    "ours, no stagnation handling": _ours(patience=1_000_000),
+    "ours, no exploitation": _ours(explore_min=1.0),
+    "ours, published schedule": _ours(**PUBLISHED),
     "ours, entropy schedule": _ours(schedule="entropy"),
+    "ours, no memory": _ours(memory="none"),
+    "ours, told scores only": Entrant({"kind": "mcgs"}, told="scores"),
     "ours, reward branch_best": _ours(reward="branch_best"),
-    "ours, reward rank": _ours(reward="rank"),
     "ours, reference credit": _ours(reference_credit=0.3),
-    "ours, 3 drafts first": _ours(drafts_first=3),
-    "ours, 5 drafts first": _ours(drafts_first=5),
+    "ours, no repairs first": _ours(repair_chance=0.0),
+    "ours, fuse anywhere": _ours(
+        operators=[*WITHOUT_REFERENCES, {"kind": "fuse", "weight_elsewhere": 0.3, "from_progress": 0.0}]
+    ),
+    "ours, 1 draft first": _ours(drafts_first=1),
 }
-"""Ours, the peers and two of them with our memory, then ours with one thing changed at a time."""
+"""Ours, the peers and one of them with our agents, then ours with one thing changed at a time."""

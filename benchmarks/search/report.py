@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
+from typing import Literal
 
 from benchmarks.search import statistics
 from benchmarks.search.statistics import Estimate
@@ -23,9 +24,16 @@ class Results:
     steps: int
     baselines: Sequence[str]
 
+    unit: Literal["evaluations", "steps"] = "evaluations"
+    """What is counted up to the target: programs run, or steps' worth of model calls."""
+
     def costs(self, name: str, entrant: str) -> list[float]:
-        """Steps to the target; the whole budget where it was not reached."""
-        found = (trial.steps_to(self.targets[name]) for trial in self.trials[name][entrant])
+        """Up to the target; the number of steps in the budget where it was not reached."""
+        target = self.targets[name]
+        found = (
+            trial.evaluations_to(target) if self.unit == "evaluations" else trial.steps_to(target)
+            for trial in self.trials[name][entrant]
+        )
         return [self.steps if cost is None else min(cost, self.steps) for cost in found]
 
     def reached(self, name: str, entrant: str) -> float:
@@ -33,7 +41,7 @@ class Results:
         return sum(trial.steps_to(self.targets[name]) is not None for trial in trials) / len(trials)
 
     def best_baseline(self, name: str) -> str | None:
-        """The one with the fewest steps to the target; of equal ones that with the larger area."""
+        """The one with the lowest cost to the target; of equal ones that with the larger area."""
         there = [one for one in self.baselines if one in self.trials[name]]
         return min(there, key=lambda one: (sum(self.costs(name, one)), -sum(self.areas(name, one))), default=None)
 
@@ -41,13 +49,13 @@ class Results:
         return [trial.area(self.steps) for trial in self.trials[name][entrant]]
 
     def ratio(self, name: str, entrant: str) -> Estimate | None:
-        """Steps to the target against the best baseline."""
+        """Cost of the target against the best baseline."""
         best = self.best_baseline(name)
         return statistics.ratio(self.costs(name, entrant), self.costs(name, best)) if best else None
 
 
 def summary(results: Results) -> str:
-    """Steps to the target against the best baseline of each landscape, for every entrant."""
+    """Cost of the target against the best baseline of each landscape, for every entrant."""
     names = list(results.trials)
     lines = [
         f"| | {' | '.join(names)} | median | worst |",
@@ -67,7 +75,7 @@ def summary(results: Results) -> str:
 def details(results: Results, name: str) -> str:
     """Everything measured on one landscape."""
     lines = [
-        "| | steps to target | reached | against the best baseline | area | final | failed | repeated | exp(H) |",
+        f"| | {results.unit} to target | reached | against the best baseline | area | final | failed | repeated | exp(H) |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for entrant, trials in results.trials[name].items():
@@ -91,7 +99,8 @@ def details(results: Results, name: str) -> str:
 
 
 def document(results: Results) -> str:
-    parts = ["### All landscapes", summary(results)]
+    calls = replace(results, unit="steps")
+    parts = ["### Evaluations to the target", summary(results), "### Model calls to the target", summary(calls)]
     for name in results.trials:
         parts += [f"### {name} (target {results.targets[name]:.2f})", details(results, name)]
     return "\n\n".join(parts)
@@ -145,5 +154,5 @@ def _curve(trial: Trial, steps: int) -> list[float]:
     for step in range(steps + 1):
         while at + 1 < len(trial.gains) and trial.gains[at + 1][0] <= step:
             at += 1
-        scores.append(trial.gains[at][1])
+        scores.append(trial.gains[at][2])
     return scores

@@ -1,6 +1,6 @@
 """Search policies side by side on landscapes with a known optimum, with the same number of model calls.
 
-    python -m benchmarks.search                          everything: 30 seeds, 200 steps, 17 entrants, 8 landscapes
+    python -m benchmarks.search                          everything: 30 seeds, 200 steps, 18 entrants, 8 landscapes
     python -m benchmarks.search --quick                  6 seeds
     python -m benchmarks.search --landscapes additive,long --policies "ours,greedy (AIDE)"
     python -m benchmarks.search --entrant "wide: {kind: mcgs, improves: 10}"   other settings beside them

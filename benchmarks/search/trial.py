@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.search import proposer
 from benchmarks.search.landscape import Landscape, Program, landscape
-from benchmarks.search.policies import Entrant
+from benchmarks.search.policies import Entrant, Told
 from benchmarks.search.proposer import FILE, Author
 from evolve.agent.brief import Attempt, Brief, Solution
 from evolve.events import Event, ExpansionStarted, RunStarted
@@ -20,11 +20,7 @@ from evolve.search.planner import INITIAL, Outcome, Planner
 from evolve.tasks.base import TaskSheet
 
 TRAJECTORY = 6
-import os
-REPLANS=int(os.environ.get("REPLANS","1"))
-GAINS=int(os.environ.get("GAINS","1"))
-TRAJ=int(os.environ.get("TRAJ","1"))
-EVALS=int(os.environ.get("EVALS","0"))
+"""So many ancestors are told."""
 CALLS = 2
 """Model calls of a step: one that plans and one that writes. One more where a program judged before is asked for anew."""
 
@@ -33,33 +29,44 @@ CALLS = 2
 class Trial:
     """How one search went."""
 
-    gains: list[tuple[float, float]]
-    """Steps' worth of model calls used, and the true score of what the search then held to be the best, at each change."""
+    gains: list[tuple[float, int, float]]
+    """Steps' worth of model calls used, programs evaluated, and the true score of what the search then held to be the best,
+    at each change."""
     statuses: Counter[str] = field(default_factory=Counter)
     operators: Counter[str] = field(default_factory=Counter)
     breadth: float = 0.0
     """Mean effective number of branches."""
 
+    @property
+    def evaluations(self) -> int:
+        """Programs that were run."""
+        return sum(count for status, count in self.statuses.items() if status not in ("no_code", "duplicate"))
+
     def steps_to(self, target: float) -> float | None:
         """None where the target was never reached."""
-        return next((used for used, score in self.gains if score >= target), None)
+        return next((used for used, _, score in self.gains if score >= target), None)
+
+    def evaluations_to(self, target: float) -> int | None:
+        """None where the target was never reached."""
+        return next((evaluations for _, evaluations, score in self.gains if score >= target), None)
 
     def at(self, used: float) -> float:
         """The score after so many steps."""
-        return next((score for when, score in reversed(self.gains) if when <= used), 0.0)
+        return next((score for when, _, score in reversed(self.gains) if when <= used), 0.0)
 
     def area(self, steps: int) -> float:
         """Mean score over the whole budget."""
-        ends = [used for used, _ in self.gains[1:]] + [float(steps)]
+        ends = [used for used, _, _ in self.gains[1:]] + [float(steps)]
         return (
-            sum((min(end, steps) - used) * score for (used, score), end in zip(self.gains, ends, strict=True)) / steps
+            sum((min(end, steps) - used) * score for (used, _, score), end in zip(self.gains, ends, strict=True))
+            / steps
         )
 
 
 class World:
     """Stands in for everything between the planner's question and its answer: prompts, model, sandbox and grader."""
 
-    def __init__(self, land: Landscape, seed: int, gains: bool) -> None:
+    def __init__(self, land: Landscape, seed: int, told: Told) -> None:
         self.land = land
         self.author = Author(land, seed)
         self.sheet = TaskSheet(
@@ -69,7 +76,7 @@ class World:
             initial={FILE: proposer.text(Program((0,) * land.spec.modules))},
         )
         self.calls = 0
-        self._gains = gains
+        self._told = told
         self.programs: dict[str, Program] = {}
         """By node."""
         self.seed = seed
@@ -79,7 +86,7 @@ class World:
     def brief(self, graph: SearchGraph, expansion: Expansion, memory: MemoryPolicy) -> Brief:
         """As `evolve.run.rollout` makes it."""
         parent = graph.nodes.get(expansion.parent_id)
-        lineage = [one for one in graph.lineage(expansion.parent_id) if one in graph.nodes][:TRAJECTORY][::-1] if self._gains and TRAJ else []
+        lineage = [one for one in graph.lineage(expansion.parent_id) if one in graph.nodes][:TRAJECTORY][::-1]
         shown = (graph.nodes[node_id] for node_id in expansion.shown)
         return Brief(
             expansion_id=expansion.id,
@@ -88,13 +95,13 @@ class World:
             parent=self._solution(parent, "parent") if parent else None,
             best_score=graph.nodes[expansion.best_id].score if expansion.best_id else None,
             attempts=tuple(map(self._attempt, shown)),
-            trajectory=tuple(self._attempt(graph.nodes[one]) for one in lineage),
+            trajectory=tuple(self._attempt(graph.nodes[one]) for one in lineage) if self._told == "all" else (),
             references=tuple(self._solution(graph.nodes[one.node_id], one.role) for one in expansion.references),
             experiences=tuple(memory.experience(node_id) for node_id in expansion.recalled),
         )
 
     def _attempt(self, node: Node) -> Attempt:
-        return Attempt(node.id, node.title, node.status, node.score, node.gain if self._gains and GAINS else None)
+        return Attempt(node.id, node.title, node.status, node.score, None if self._told == "scores" else node.gain)
 
     def roll_out(self, brief: Brief) -> Outcome:
         rng = random.Random(f"rollout/{self.seed}/{brief.expansion_id}")
@@ -104,14 +111,9 @@ class World:
             )
         self.calls += CALLS
         written = self.author.write(brief, rng)
-        known = {one.title for one in (*brief.attempts, *brief.trajectory) if one.status in ("scored", "duplicate")}
-        refused = ()
-        for _ in range(REPLANS if self._gains else 0):
-            if not (written.title in known and written.program and brief.parent and brief.parent.status == "scored"):
-                break
+        if self._told == "all" and _was_tried(written, brief):
             self.calls += 1
-            refused += proposer.moves(written.title)
-            written = self.author.write(brief, rng, refused)
+            written = self.author.write(brief, rng, proposer.moves(written.title))
         if written.program in self._twins:
             self.calls += 1
             written = self.author.write(brief, rng)
@@ -158,12 +160,19 @@ class World:
         )
 
 
+def _was_tried(written: proposer.Written, brief: Brief) -> bool:
+    """Whether a change of a valid program is, word for word, one the author was told of that was judged."""
+    known = {one.title for one in (*brief.attempts, *brief.trajectory) if one.status in ("scored", "duplicate")}
+    changes = brief.parent is not None and brief.parent.status == "scored"
+    return changes and written.program is not None and written.title in known
+
+
 class Search:
     """Drives the planner as the engine does, with one worker."""
 
     def __init__(self, entrant: Entrant, land: Landscape, seed: int) -> None:
         context = BuildContext(Path(), seed)
-        self.world = World(land, seed, entrant.gains)
+        self.world = World(land, seed, entrant.told)
         self.graph = SearchGraph()
         self.memory: MemoryPolicy = (
             config_class("memory", entrant.memory).model_validate({"kind": entrant.memory}).build(context)
@@ -194,7 +203,7 @@ def run(entrant: Entrant, name: str, seed: int, steps: int) -> Trial:
     """Search until the model calls of so many steps are used."""
     search = Search(entrant, landscape(name, seed), seed)
     world, graph = search.world, search.graph
-    trial = Trial([(0.0, 0.0)])
+    trial = Trial([(0.0, 0, 0.0)])
     best: Node | None = None
     while world.calls < steps * CALLS:
         expansion = search.expand(world.calls / (steps * CALLS))
@@ -205,6 +214,6 @@ def run(entrant: Entrant, name: str, seed: int, steps: int) -> Trial:
         if graph.best and graph.best is not best:
             best = graph.best
             score = world.land.true_score(world.programs[best.id].choices)
-            trial.gains.append((world.calls / CALLS if not EVALS else sum(n for s, n in trial.statuses.items() if s not in ("no_code", "duplicate")), score))
+            trial.gains.append((world.calls / CALLS, trial.evaluations, score))
     trial.breadth /= len(graph.nodes)
     return trial
