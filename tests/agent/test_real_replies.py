@@ -7,7 +7,9 @@ replies/program.txt; the idle edit and the whole programs are for replies/points
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,3 +96,28 @@ def test_a_change_keeps_what_stands_under_a_key_of_the_models_own() -> None:
     plan = read_plan((FOLDER / "plan-further-key.txt").read_text())
     assert isinstance(plan, Plan)
     assert plan.changes == (Change("initial.py", "GAP = 0.3; GAP = 0.2"),)
+
+
+RECORDED = json.loads((FOLDER / "recorded.json").read_text())
+"""Nineteen nodes of a run on `examples/max_min_distance`: all that its coder wrote, and its first plans."""
+
+
+@pytest.mark.parametrize("call", [one for one in RECORDED["calls"] if "asked" in one], ids=lambda call: call["call"])
+def test_a_recorded_program_is_taken_or_refused_for_its_reason(call: dict[str, Any], briefs: dict[str, Brief]) -> None:
+    task = dataclasses.replace(briefs["draft"].task, initial={"initial.py": RECORDED["programs"][0]})
+    base = {"initial.py": RECORDED["programs"][call["base"]]}
+    found = read_program(Reply(call["reply"], "small", finish=call["finish"]), call["asked"], base, task)
+    if isinstance(found, Written):
+        assert found.mode == call.get("mode")
+        assert found.files != base
+    else:
+        assert found.reason.startswith(call.get("refused", "nothing"))
+
+
+@pytest.mark.parametrize(
+    "call", [one for one in RECORDED["calls"] if "hypothesis" in one], ids=lambda call: call["call"]
+)
+def test_a_recorded_plan_is_read(call: dict[str, Any]) -> None:
+    plan = read_plan(call["reply"])
+    assert isinstance(plan, Plan)
+    assert plan.hypothesis == call["hypothesis"]
