@@ -9,7 +9,7 @@ from typing import Any, Literal
 from evolve.config import SearchSettings
 from evolve.plugins import config_class
 
-Told = Literal["scores", "gains", "all"]
+Told = Literal["scores", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Entrant:
     memory: str = "fixes"
     """What a repair is told of earlier repairs; the published systems remember none."""
     told: Told = "all"
-    """What authors hear besides code and scores: nothing more (`scores`, as AIDE), what each attempt gained over the
-    program it was made from (`gains`, as OpenEvolve), or also the way a branch came, and that a plan was tried (`all`)."""
+    """What authors hear besides code and scores: nothing more (`scores`), or what each attempt gained over the program it
+    was made from, the way a branch came, and that a plan was tried (`all`, as this project's agents)."""
     baseline: bool = False
     """Whether it is a published system as that is, for ours to be compared with."""
 
@@ -36,8 +36,8 @@ def _ours(memory: str = "fixes", **settings: Any) -> Entrant:
     return Entrant({"kind": "mcgs", **settings}, memory)
 
 
-def _peer(kind: str, told: Told = "scores", **settings: Any) -> Entrant:
-    return Entrant({"kind": kind, **settings}, "none", told, baseline=True)
+def _peer(kind: str, **settings: Any) -> Entrant:
+    return Entrant({"kind": kind, **settings}, "none", "scores", baseline=True)
 
 
 OURS = "ours"
@@ -67,7 +67,7 @@ ENTRANTS: dict[str, Entrant] = {
     OURS: _ours(),
     "greedy (AIDE)": _peer("greedy"),
     "MCTS": _peer("mcts"),
-    "islands (OpenEvolve)": _peer("islands", "gains"),
+    "islands (OpenEvolve)": _peer("islands"),
     "best of n": _peer("best_of_n"),
     "greedy + our agents and memory": Entrant({"kind": "greedy"}),
     "ours, no references": _ours(operators=WITHOUT_REFERENCES),
