@@ -121,13 +121,12 @@ def test_text_that_no_file_can_hold_is_no_crash(place: Place) -> None:
     task = {
         "task.md": "More.",
         "grader.py": TASK["grader.py"],
-        "main.sh": "VALUE=1\n",
-        "run.sh": ". ./main.sh\necho $VALUE > answer.json\n",
+        "initial/main.sh": "VALUE=1\n",
+        "initial/run.sh": ". ./main.sh\necho $VALUE > answer.json\n",
     }
     settings = {
         "kind": "program",
         "path": "task",
-        "initial": ["main.sh", "run.sh"],
         "solve": ["sh", "run.sh"],
         "protected": ["run.sh"],
     }

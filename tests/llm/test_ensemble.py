@@ -183,7 +183,8 @@ def test_the_next_model_answers_for_one_that_is_down_and_the_log_says_so(tmp_pat
 
 def test_no_model_is_chosen_for_a_role_that_is_switched_off(tmp_path: Path) -> None:
     with OpenAIServer(reply) as server:
-        run = start(tmp_path, server.base_url, {"choice": "bandit"}, agent={"strategist": False}, budget={"steps": 3})
+        llm = {"choice": "bandit", "strategist": []}
+        run = start(tmp_path, server.base_url, llm, agent={"strategist": False}, budget={"steps": 3})
         assert work(run) == "steps"
     assert [list(expansion.models) for expansion in graph_of(run).expansions.values()] == [[], ["coder"], ["coder"]]
 

@@ -153,7 +153,8 @@ def test_what_no_candidate_is_to_blame_for_stops_the_run(tmp_path: Path, line: s
 
 
 def test_the_same_program_is_asked_for_once_more_and_never_run_again(tmp_path: Path) -> None:
-    run = start(tmp_path, ["score = 1.0", "same = 1", "same = 1", "score = 4.0"], "budget.steps=5")
+    lines = ["score = 1.0", "same = 1", "same = 1", "score = 4.0"]
+    run = start(tmp_path, lines, "budget.steps=5", "agent.novelty=false")
     work(run)
     graph = graph_of(run)
     assert [(node.status, node.twin_id) for node in graph.nodes.values()][2:4] == [
