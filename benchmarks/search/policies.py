@@ -9,7 +9,7 @@ from typing import Any, Literal
 from evolve.config import SearchSettings
 from evolve.plugins import config_class
 
-Told = Literal["scores", "all"]
+Told = Literal["scores", "gains", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,9 @@ class Entrant:
     memory: str = "fixes"
     """What a repair is told of earlier repairs; the published systems remember none."""
     told: Told = "all"
-    """What authors hear besides code and scores: nothing more (`scores`), or what each attempt gained over the program it
-    was made from, the way a branch came, and that a plan was tried (`all`, as this project's agents)."""
+    """What authors hear of attempts: titles and scores (`scores`, as AIDE), also what each gained over the program it was
+    made from (`gains`, as OpenEvolve), or besides that the way a branch came, and that a plan was tried (`all`, as this
+    project's agents)."""
     baseline: bool = False
     """Whether it is a published system as that is, for ours to be compared with."""
 
@@ -36,8 +37,8 @@ def _ours(memory: str = "fixes", **settings: Any) -> Entrant:
     return Entrant({"kind": "mcgs", **settings}, memory)
 
 
-def _peer(kind: str, **settings: Any) -> Entrant:
-    return Entrant({"kind": kind, **settings}, "none", "scores", baseline=True)
+def _peer(kind: str, told: Told = "scores") -> Entrant:
+    return Entrant({"kind": kind}, "none", told, baseline=True)
 
 
 OURS = "ours"
@@ -67,9 +68,10 @@ ENTRANTS: dict[str, Entrant] = {
     OURS: _ours(),
     "greedy (AIDE)": _peer("greedy"),
     "MCTS": _peer("mcts"),
-    "islands (OpenEvolve)": _peer("islands"),
+    "islands (OpenEvolve)": _peer("islands", "gains"),
     "best of n": _peer("best_of_n"),
     "greedy + our agents and memory": Entrant({"kind": "greedy"}),
+    "MCTS + our agents and memory": Entrant({"kind": "mcts"}),
     "ours, no references": _ours(operators=WITHOUT_REFERENCES),
     "ours, no stagnation handling": _ours(patience=1_000_000),
     "ours, no exploitation": _ours(explore_min=1.0),
@@ -83,6 +85,10 @@ ENTRANTS: dict[str, Entrant] = {
     "ours, fuse anywhere": _ours(
         operators=[*WITHOUT_REFERENCES, {"kind": "fuse", "weight_elsewhere": 0.3, "from_progress": 0.0}]
     ),
+    "ours, own branch only": _ours(
+        operators=["draft", {"kind": "improve", "attempts": 0}, "debug", "evolve", "fuse", "aggregate"]
+    ),
     "ours, 1 draft first": _ours(drafts_first=1),
+    "ours, never explore": _ours(explore_min=0.0),
 }
-"""Ours, the peers and one of them with our agents, then ours with one thing changed at a time."""
+"""Ours, the peers and two of them with our agents, then ours with one thing changed at a time."""

@@ -72,6 +72,22 @@ def summary(results: Results) -> str:
     return "\n".join(lines)
 
 
+def against(results: Results, reference: str) -> str:
+    """Cost of the target against one entrant, and the landscapes where the interval leaves 1 out."""
+    names = list(results.trials)
+    base = [results.costs(name, reference) for name in names]
+    lines = ["| | median | more on | fewer on |", "|---|---|---|---|"]
+    for entrant in results.trials[names[0]]:
+        if entrant == reference:
+            continue
+        costs = [results.costs(name, entrant) for name in names]
+        ratios = {name: statistics.ratio(*pair) for name, *pair in zip(names, costs, base, strict=True)}
+        more = ", ".join(name for name, one in ratios.items() if one.low > 1)
+        fewer = ", ".join(name for name, one in ratios.items() if one.high < 1)
+        lines.append(f"| {entrant} | {statistics.median_ratio(costs, base).words(2)} | {more} | {fewer} |")
+    return "\n".join(lines)
+
+
 def details(results: Results, name: str) -> str:
     """Everything measured on one landscape."""
     lines = [
@@ -98,9 +114,13 @@ def details(results: Results, name: str) -> str:
     return "\n".join(lines)
 
 
-def document(results: Results) -> str:
+def document(results: Results, reference: str) -> str:
+    """All tables; the second holds everybody against `reference`, where that took part."""
     calls = replace(results, unit="steps")
-    parts = ["### Evaluations to the target", summary(results), "### Model calls to the target", summary(calls)]
+    parts = ["### Evaluations to the target", summary(results)]
+    if all(reference in by for by in results.trials.values()):
+        parts += [f"### Evaluations to the target, against {reference}", against(results, reference)]
+    parts += ["### Model calls to the target", summary(calls)]
     for name in results.trials:
         parts += [f"### {name} (target {results.targets[name]:.2f})", details(results, name)]
     return "\n\n".join(parts)

@@ -1,6 +1,6 @@
 """Search policies side by side on landscapes with a known optimum, with the same number of model calls.
 
-    python -m benchmarks.search                          everything: 30 seeds, 200 steps, 18 entrants, 8 landscapes
+    python -m benchmarks.search                          everything: 30 seeds, 200 steps, 21 entrants, 8 landscapes
     python -m benchmarks.search --quick                  6 seeds
     python -m benchmarks.search --landscapes additive,long --policies "ours,greedy (AIDE)"
     python -m benchmarks.search --entrant "wide: {kind: mcgs, improves: 10}"   other settings beside them
@@ -20,7 +20,6 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -82,6 +81,16 @@ def calibrated(trials: Mapping[str, Mapping[str, Sequence[Trial]]], steps: int) 
     return {name: next(target for target in grid if reach(name, target) <= steps / 2) for name in trials}
 
 
+def raw(trials: Mapping[str, Mapping[str, Sequence[Trial]]]) -> str:
+    """Every trial by landscape and entrant, in the order of the seeds, as JSON."""
+
+    def facts(one: Trial) -> dict[str, object]:
+        return {"gains": one.gains, "statuses": one.statuses, "operators": one.operators, "breadth": one.breadth}
+
+    found = {name: {entrant: list(map(facts, group)) for entrant, group in by.items()} for name, by in trials.items()}
+    return json.dumps(found)
+
+
 def main() -> None:
     options = _options()
     began = time.perf_counter()
@@ -97,14 +106,13 @@ def main() -> None:
         return
     baselines = [label for label, one in entrants.items() if one.baseline]
     results = report.Results(trials, TARGETS, options.steps, baselines)
-    print(report.document(results) if options.details else report.summary(results))
+    print(report.document(results, OURS) if options.details else report.summary(results))
     print(f"\nseeds {seeds[0]} to {seeds[-1]}, {options.steps} steps, {time.perf_counter() - began:.0f} s")
     if options.json:
-        raw = {name: {who: [asdict(one) for one in group] for who, group in by.items()} for name, by in trials.items()}
-        options.json.write_text(json.dumps(raw))
+        options.json.write_text(raw(trials))
     if options.write:
         PAGE.write_text(
-            _RESULTS.sub(lambda page: f"{page[1]}\n{report.document(results)}\n\n{page[2]}", PAGE.read_text())
+            _RESULTS.sub(lambda page: f"{page[1]}\n{report.document(results, OURS)}\n\n{page[2]}", PAGE.read_text())
         )
         PLOT.write_text(report.plot(results, [OURS, *baselines]))
 

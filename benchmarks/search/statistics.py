@@ -35,6 +35,17 @@ def ratio(mine: Sequence[float], theirs: Sequence[float]) -> Estimate:
     return _estimate(float(ours.mean() / base.mean()), ours[draws].mean(axis=1) / base[draws].mean(axis=1))
 
 
+def median_ratio(mine: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> Estimate:
+    """Median over landscapes of the ratio of the means.
+
+    A seed is drawn for all landscapes together, since its author believes much the same on each.
+    """
+    ours, base = np.asarray(mine, dtype=float), np.asarray(theirs, dtype=float)
+    draws = _draws(ours.shape[1])
+    resampled = ours[:, draws].mean(axis=2) / base[:, draws].mean(axis=2)
+    return _estimate(float(np.median(ours.mean(axis=1) / base.mean(axis=1))), np.median(resampled, axis=0))
+
+
 def _estimate(value: float, resampled: np.ndarray) -> Estimate:
     low, high = np.quantile(resampled, (0.025, 0.975))
     return Estimate(value, float(low), float(high))

@@ -87,7 +87,8 @@ class World:
         """As `evolve.run.rollout` makes it."""
         parent = graph.nodes.get(expansion.parent_id)
         lineage = [one for one in graph.lineage(expansion.parent_id) if one in graph.nodes][:TRAJECTORY][::-1]
-        shown = (graph.nodes[node_id] for node_id in expansion.shown)
+        way = lineage if self._told == "all" else []
+        shown = (graph.nodes[node_id] for node_id in expansion.shown if node_id not in way)
         return Brief(
             expansion_id=expansion.id,
             operator=expansion.operator,
@@ -95,7 +96,7 @@ class World:
             parent=self._solution(parent, "parent") if parent else None,
             best_score=graph.nodes[expansion.best_id].score if expansion.best_id else None,
             attempts=tuple(map(self._attempt, shown)),
-            trajectory=tuple(self._attempt(graph.nodes[one]) for one in lineage) if self._told == "all" else (),
+            trajectory=tuple(self._attempt(graph.nodes[node_id]) for node_id in way),
             references=tuple(self._solution(graph.nodes[one.node_id], one.role) for one in expansion.references),
             experiences=tuple(memory.experience(node_id) for node_id in expansion.recalled),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from dataclasses import replace
@@ -13,7 +14,7 @@ from benchmarks.search import report, statistics
 from benchmarks.search.landscape import SPECS, Landscape
 from benchmarks.search.policies import ENTRANTS, OURS
 from benchmarks.search.proposer import FILE
-from benchmarks.search.run import TARGETS, calibrated
+from benchmarks.search.run import TARGETS, calibrated, raw
 from benchmarks.search.trial import CALLS, Search, Trial, run
 from evolve.agent import strategist
 from evolve.agent.brief import Brief
@@ -65,6 +66,7 @@ def used(brief: Brief) -> list[str]:
     [
         (OURS, {"draft", "improve", "debug", "evolve", "fuse", "aggregate"}, {"trajectory", "fusion", "aggregation"}),
         ("greedy (AIDE)", {"draft", "improve", "debug"}, set()),
+        ("greedy + our agents and memory", {"draft", "improve", "debug"}, set()),
         ("islands (OpenEvolve)", {"improve"}, {"inspiration"}),
     ],
 )
@@ -89,6 +91,28 @@ def test_the_author_knows_only_what_the_prompt_says(entrant: str, operators: set
         if operators <= fired and roles <= read:
             break
     assert (fired, read) == (operators, roles)
+
+
+@pytest.mark.parametrize(
+    ("entrant", "gains", "way"),
+    [
+        ("greedy (AIDE)", False, False),
+        ("islands (OpenEvolve)", True, False),
+        ("greedy + our agents and memory", True, True),
+    ],
+)
+def test_what_authors_hear_of_attempts(entrant: str, gains: bool, way: bool) -> None:
+    search = Search(ENTRANTS[entrant], Landscape("additive", 0), 0)
+    briefs = []
+    for step in range(40):
+        expansion = search.expand(step / 40)
+        briefs.append(search.world.brief(search.graph, expansion, search.memory))
+        search.settle(expansion, search.world.roll_out(briefs[-1]))
+    attempts = [attempt for brief in briefs for attempt in brief.attempts]
+    assert attempts
+    assert any(attempt.gain is not None for attempt in attempts) == gains
+    assert any(brief.trajectory for brief in briefs) == way
+    assert all({*brief.attempts}.isdisjoint(brief.trajectory) for brief in briefs)
 
 
 def test_a_repair_is_told_of_earlier_ones_by_memory_alone() -> None:
@@ -144,6 +168,15 @@ def test_seeds_are_compared_in_pairs() -> None:
     assert alone.low < alone.value == 70 < alone.high
 
 
+def test_landscapes_are_summed_up_by_their_median() -> None:
+    base = [[10.0, 20.0, 60.0, 30.0] * 5] * 3
+    mine = [[cost * factor for cost in costs] for costs, factor in zip(base, (0.5, 2.0, 9.0), strict=True)]
+    found = statistics.median_ratio(mine, base)
+    assert (found.value, found.low, found.high) == pytest.approx((2, 2, 2))
+    uneven = statistics.median_ratio([[10.0, 40.0] * 10] * 3, [[20.0, 20.0] * 10] * 3)
+    assert uneven.low < uneven.value == 1.25 < uneven.high
+
+
 def results() -> report.Results:
     def trial(*gains: tuple[float, float]) -> Trial:
         return Trial([(0.0, 0, 0.0), *((used, round(used), score) for used, score in gains)], Counter(scored=100))
@@ -160,7 +193,25 @@ def test_a_run_that_never_arrives_costs_the_whole_budget() -> None:
 def test_ours_is_held_against_the_best_baseline() -> None:
     assert results().best_baseline("additive") == "peer"
     assert "| ours | 0.50 | 0.50 | 0.50 |" in report.summary(results())
-    assert "| worse | 100 (100 to 100) | 0% | 2.50 (2.50 to 2.50) |" in report.document(results())
+    assert "| worse | 100 (100 to 100) | 0% | 2.50 (2.50 to 2.50) |" in report.document(results(), "ours")
+
+
+def test_a_difference_beyond_chance_is_named() -> None:
+    table = report.against(results(), "peer")
+    assert "| ours | 0.50 (0.50 to 0.50) |  | additive |" in table
+    assert "| worse | 2.50 (2.50 to 2.50) | additive |  |" in table
+    assert "against peer" in report.document(results(), "peer")
+    assert "against absent" not in report.document(results(), "absent")
+
+
+def test_the_raw_trials_can_be_read_again() -> None:
+    read = json.loads(raw(results().trials))
+    assert read["additive"]["ours"][0] == {
+        "gains": [[0.0, 0, 0.0], [20.0, 20, 0.9]],
+        "statuses": {"scored": 100},
+        "operators": {},
+        "breadth": 0.0,
+    }
 
 
 def test_the_plot_is_an_image_with_a_line_an_entrant() -> None:

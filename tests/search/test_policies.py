@@ -157,7 +157,7 @@ def test_islands_read_their_best_and_some_others() -> None:
         expansion = simulation.start(0.5)
         read = [reference.node_id for reference in expansion.references]
         best = [one for one in ("n12", "n11", "n10") if one != expansion.parent_id][:2]
-        assert read[:2] == best
+        assert read[:2] == best == list(expansion.shown)
         assert len(read) == 3
         assert {reference.role for reference in expansion.references} == {"inspiration"}
 
@@ -167,7 +167,8 @@ def test_failures_are_neither_parents_nor_read() -> None:
     simulation.run(80, random_judge(4, failing=0.6), workers=3)
     for one in simulation.graph.expansions.values():
         assert one.parent_id == ROOT_ID or simulation.graph.nodes[one.parent_id].valid
-        assert one.shown == ()
+        told = {*one.shown, *(reference.node_id for reference in one.references)}
+        assert all(simulation.graph.nodes[node_id].valid for node_id in told)
 
 
 def test_islands_draft_until_something_works() -> None:

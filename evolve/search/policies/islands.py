@@ -12,7 +12,8 @@ What is not as in that system, besides that a seed fixes the run:
 - the archive and the limit of the population are those of one island, a fifth of the numbers there for all five;
 - `touched`, how many parts of the initial program were changed, stands in for the textual diversity there;
 - where that draws by score as weight, here the weight is 1/rank, since a score may be negative or minimised;
-- an author reads at most `top` + `others` programs, each once; there the best are named in several parts of the prompt.
+- an author reads the code of at most `top` + `others` programs, each once, and of the best also what each gained; there
+  the best are named in one more part of the prompt, and the parent may be among them.
 """
 
 from __future__ import annotations
@@ -137,11 +138,13 @@ class Islands:
         if not island.ranked:
             return Growth(ROOT_ID, "draft", Selection("draft", progress, branches=graph.effective_branches))
         why, parent_id = self._parent(island, chance("parent"))
+        best, others = self._inspirations(island, parent_id, chance("inspirations"))
         return Growth(
             parent_id,
             "improve",
             Selection(why, progress, branches=graph.effective_branches),
-            references=self._inspirations(island, parent_id, chance("inspirations")),
+            references=tuple(Reference(node_id, "inspiration") for node_id in (*best, *others)),
+            shown=tuple(best),
         )
 
     def rewards(self, graph: SearchGraph, node: Node) -> Rewards:
@@ -160,12 +163,11 @@ class Islands:
         weights = [1 / rank for rank in range(1, len(island.ranked) + 1)]
         return "ranked", rng.choices(island.ranked, weights)[0][2]
 
-    def _inspirations(self, island: Island, parent_id: str, rng: random.Random) -> tuple[Reference, ...]:
-        """The best of the island and then some others, the parent never among them."""
+    def _inspirations(self, island: Island, parent_id: str, rng: random.Random) -> tuple[list[str], list[str]]:
+        """The best of the island, and some others; the parent is never among them."""
         ids = [node_id for _, _, node_id in island.ranked if node_id != parent_id]
         best, rest = ids[: self._settings.top], ids[self._settings.top :]
-        others = rng.sample(rest, min(self._settings.others, len(rest)))
-        return tuple(Reference(node_id, "inspiration") for node_id in [*best, *others])
+        return best, rng.sample(rest, min(self._settings.others, len(rest)))
 
     def _migrate(self, graph: SearchGraph) -> None:
         """Everybody leaves before anybody arrives, so that nobody travels two islands at once."""
